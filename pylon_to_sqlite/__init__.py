@@ -1,0 +1,1 @@
+"""Mirror a Pylon (usepylon.com) workspace into one SQLite file."""

@@ -1,0 +1,175 @@
+"""What to ask next, and what an answer means for the checkpoint. Pure: no clock, HTTP or SQL."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timedelta, timezone
+from typing import Any, Literal, NamedTuple
+from urllib.parse import quote
+
+from pylon_to_sqlite.errors import Unexpected
+from pylon_to_sqlite.stream import Stream
+
+# A window begins this long before the watermark: payload times are cut to seconds, and others
+# saw changes become searchable seconds to minutes late. Upserts make the overlap free.
+OVERLAP = timedelta(minutes=10)
+# Children read this soon after their parent changed are read once more: an answer can lag.
+LAG = timedelta(minutes=2)
+# Whether Pylon's time bounds are inclusive is unknown, so a given start is asked a second early.
+MARGIN = timedelta(seconds=1)
+
+ISO = "%Y-%m-%dT%H:%M:%SZ"
+
+
+class Window(NamedTuple):
+    """A closed span of the watermark field, in UTC; `after` None reaches back for ever."""
+
+    after: str | None
+    before: str
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where a stream is: everything the next run needs to go on where this one stopped.
+
+    Walks use `part` (the parent or parameter value being walked) and `cursor`; streams with a
+    watermark use the rest: all changes in [`since`, `watermark`] are in the mirror, `since` None
+    meaning from the beginning, `watermark` None meaning that nothing is complete yet. For children
+    `full` is the time of a --full: what was read before it is stale.
+    """
+
+    cursor: str | None = None
+    part: str | None = None
+    since: str | None = None
+    watermark: str | None = None
+    window: Window | None = None
+    full: str | None = None
+
+    def to_json(self) -> str:
+        return json.dumps({name: value for name, value in asdict(self).items() if value})
+
+    @classmethod
+    def from_json(cls, text: str) -> "Checkpoint":
+        state = json.loads(text)
+        if state.get("window"):
+            state["window"] = Window(*state["window"])
+        return cls(**state)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One question to Pylon. `template` is the endpoint whose allowance it draws on."""
+
+    method: Literal["GET", "POST"]
+    path: str
+    template: str
+    params: Mapping[str, str] = field(default_factory=dict)
+    body: Mapping[str, Any] | None = None
+    cursor: str | None = None
+
+
+@dataclass(frozen=True)
+class Page:
+    """One answer: its records as they came, and the cursor of the next page, if there is one."""
+
+    records: list[Any]
+    cursor: str | None = None
+
+
+def fingerprint(stream: Stream) -> str:
+    """What a checkpoint of this stream depends on; where it differs, the stream starts over."""
+    return f"{stream.path} {','.join(stream.key)} {stream.watermark}"
+
+
+def request(stream: Stream, checkpoint: Checkpoint, part: str | None = None) -> Request:
+    """The next page of `stream`; `part` is the parent's key or the parameter's value."""
+    name, _ = stream.each
+    params = {name: part} if name and part is not None else {}
+    path = stream.path.replace("{id}", path_segment(part)) if stream.parent else stream.path
+    cursor = checkpoint.cursor
+    page: dict[str, Any] = {"limit": stream.limit} if stream.limit else {}
+    if cursor:
+        page |= {"cursor": cursor}
+    if stream.method == "GET":
+        params |= {key: str(value) for key, value in page.items()}
+        return Request("GET", path, stream.path, params, cursor=cursor)
+    if checkpoint.window:
+        page |= {"filter": _filter(stream.watermark, checkpoint.window)}
+    return Request("POST", path, stream.path, params, page, cursor)
+
+
+def path_segment(key: str | None) -> str:
+    """A key as one segment of a path. Raises Unexpected where it could name another path."""
+    if not key or key in (".", ".."):
+        raise Unexpected(f"a key that cannot be asked for: {key!r}")
+    return quote(key, safe="")
+
+
+def _filter(field: str, window: Window) -> dict[str, Any]:
+    # Unknown *body* fields are ignored by Pylon, so a filter must be spelt exactly like this.
+    bounds = [{"field": field, "operator": "time_is_before", "value": window.before}]
+    if window.after:
+        after = iso(moment(window.after) - MARGIN)
+        bounds.insert(0, {"field": field, "operator": "time_is_after", "value": after})
+    return {"operator": "and", "subfilters": bounds}
+
+
+def open_window(checkpoint: Checkpoint, since: str | None, now: str) -> Checkpoint | None:
+    """The checkpoint with a window to read, or None when all up to `now` is in the mirror.
+
+    `since` is where the user wants the mirror to begin (None: as before); `now` the server's time
+    when the run began. An earlier `since` loads what was skipped; a later one takes nothing away.
+    """
+    if checkpoint.watermark is None:
+        wanted = since or checkpoint.since
+        if checkpoint.window and wanted == checkpoint.since:
+            return checkpoint
+        return replace(checkpoint, since=wanted, window=Window(wanted, now), cursor=None)
+    if checkpoint.window:
+        return checkpoint
+    if since and checkpoint.since and since < checkpoint.since:
+        return replace(checkpoint, window=Window(since, checkpoint.since))
+    if checkpoint.watermark == now:
+        return None
+    # A server whose clock went back still gets a window that ends at its own now.
+    start = iso(min(moment(checkpoint.watermark), moment(now)) - OVERLAP)
+    return replace(checkpoint, window=Window(max(start, checkpoint.since or ""), now))
+
+
+def advance(checkpoint: Checkpoint, page: Page) -> Checkpoint:
+    """The checkpoint after `page`. A watermark moves with the last page of its window alone:
+    pages come newest created first, so no earlier page says anything of the later ones."""
+    if page.cursor:
+        return replace(checkpoint, cursor=page.cursor)
+    if not checkpoint.window:
+        return replace(checkpoint, cursor=None)
+    after, before = checkpoint.window
+    if checkpoint.since and before <= checkpoint.since and checkpoint.watermark:
+        return replace(checkpoint, cursor=None, window=None, since=after)
+    return replace(checkpoint, cursor=None, window=None, watermark=before)
+
+
+def restarted(checkpoint: Checkpoint) -> Checkpoint:
+    """The checkpoint for reading everything in its scope again (--full, another definition)."""
+    return Checkpoint(since=checkpoint.since)
+
+
+def read_again_at(changed_at: str | None, read_at: str) -> str | None:
+    """When children read at `read_at` must be read once more; None when that is not needed."""
+    if changed_at is None:
+        return None
+    try:
+        settled = iso(moment(changed_at) + LAG)
+    except ValueError:
+        return None
+    return settled if read_at < settled else None
+
+
+def iso(value: datetime) -> str:
+    """UTC as Pylon writes it, in whole seconds."""
+    return value.astimezone(timezone.utc).strftime(ISO)
+
+
+def moment(value: str) -> datetime:
+    """The moment of a time as `iso` or rows.utc writes it. Raises ValueError for anything else."""
+    return datetime.fromisoformat(value[:19]).replace(tzinfo=timezone.utc)

@@ -1,0 +1,123 @@
+"""The tables of the file, derived from the streams: data only."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from pylon_to_sqlite.stream import Column, Kind, Link, Stream
+from pylon_to_sqlite.streams import STREAMS
+
+VERSION = 1
+
+SQL_TYPES: Mapping[Kind, str] = {
+    "text": "TEXT",
+    "html": "TEXT",
+    "plain": "TEXT",
+    "time": "TEXT",
+    "json": "TEXT",
+    "integer": "INTEGER",
+    "boolean": "INTEGER",
+    "real": "FLOAT",
+}
+
+SYNCED_AT = Column(
+    "synced_at", "When the mirror last wrote this row, UTC, by its own clock.", "time"
+)
+DELETED_AT = Column("deleted_at", "When the mirror saw that Pylon no longer has it, UTC.", "time")
+PLACEHOLDER = Column(
+    "placeholder", "1 where others name the record, but Pylon has not given it itself.", "boolean"
+)
+
+# Beside the keys and every column that refers to another table.
+INDEXES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("issues", ("created_at", "id")),
+    ("issues", ("updated_at",)),
+    ("issues", ("number",)),
+    ("issues", ("state",)),
+    ("issue_messages", ("issue_id", "timestamp")),
+    ("issue_tags", ("tag",)),
+    ("issue_custom_fields", ("slug", "value")),
+    ("account_tags", ("tag",)),
+    ("account_domains", ("domain",)),
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as it is created: all its columns, its key, and whether others refer to it."""
+
+    name: str
+    description: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    source: Stream | Link
+
+    @property
+    def foreign_keys(self) -> list[tuple[str, str, str]]:
+        """(column, other table, its column)."""
+        return [(one.name, one.refers, "id") for one in self.columns if one.refers]
+
+
+REFERRED = frozenset(
+    column.refers
+    for stream in STREAMS
+    for columns in (stream.columns, *((link.owner, *link.columns) for link in stream.links))
+    for column in columns
+    if column.refers
+)
+
+
+def _tables() -> Iterator[Table]:
+    for stream in STREAMS:
+        ours = (SYNCED_AT, DELETED_AT, *([PLACEHOLDER] if stream.name in REFERRED else []))
+        yield Table(stream.name, stream.description, (*stream.columns, *ours), stream.key, stream)
+    for stream in STREAMS:
+        for link in stream.links:
+            columns = (link.owner, *link.columns)
+            yield Table(link.table, link.description, columns, link.key, link)
+
+
+TABLES: Mapping[str, Table] = {table.name: table for table in _tables()}
+
+# What the mirror remembers of itself.
+BOOKKEEPING: Mapping[str, str] = {
+    "_pylon_meta": """
+        key TEXT PRIMARY KEY,
+        value TEXT
+    """,
+    "_pylon_checkpoints": """
+        stream TEXT PRIMARY KEY,
+        fingerprint TEXT NOT NULL,
+        state TEXT NOT NULL,
+        completed_at TEXT
+    """,
+    # For which state of its parent each set of children was read, and when.
+    "_pylon_children": """
+        stream TEXT NOT NULL,
+        parent TEXT NOT NULL,
+        read_for TEXT,
+        read_at TEXT NOT NULL,
+        again_at TEXT,
+        PRIMARY KEY (stream, parent)
+    """,
+    "_pylon_runs": """
+        id INTEGER PRIMARY KEY,
+        version TEXT NOT NULL,
+        started_at TEXT NOT NULL,
+        ended_at TEXT,
+        outcome TEXT,
+        requests INTEGER,
+        seconds_waited REAL
+    """,
+    "_pylon_run_streams": """
+        run INTEGER NOT NULL REFERENCES _pylon_runs(id),
+        stream TEXT NOT NULL,
+        started_at TEXT NOT NULL,
+        ended_at TEXT,
+        outcome TEXT,
+        error TEXT,
+        rows_new INTEGER,
+        rows_changed INTEGER,
+        rows_gone INTEGER,
+        PRIMARY KEY (run, stream)
+    """,
+}
