@@ -1,0 +1,355 @@
+"""The commands: options in, one line and an exit status out. Imports what is heavy when needed."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pylon_to_sqlite.display import Display, shown, table
+from pylon_to_sqlite.errors import Busy, PylonError, Unauthorized, Unusable
+
+if TYPE_CHECKING:
+    from pylon_to_sqlite.client import Client
+    from pylon_to_sqlite.run import Outcome
+
+FAILED, USAGE, NOT_AUTHORISED, BUSY, MORE_TO_DO = 1, 2, 3, 4, 5
+
+Command = Callable[..., Any]
+
+
+def _stream_names(
+    ctx: click.Context, param: click.Parameter, names: tuple[str, ...]
+) -> tuple[str, ...]:
+    from pylon_to_sqlite.streams import BY_NAME
+
+    for name in names:
+        if name not in BY_NAME:
+            raise click.BadParameter(
+                f"there is no stream {name!r}. The streams are: {', '.join(BY_NAME)}"
+            )
+    return names
+
+
+def _since(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """A date or an RFC 3339 time in the past, as UTC in whole seconds."""
+    from pylon_to_sqlite.plan import ISO
+    from pylon_to_sqlite.rows import utc
+
+    if value is None:
+        return None
+    time = utc(f"{value}T00:00:00Z" if len(value) == 10 else value)
+    try:
+        moment = datetime.strptime(time[:19] + time[-1:], ISO).replace(tzinfo=timezone.utc)
+    except ValueError:
+        raise click.BadParameter(
+            f"{value!r} is no date: write 2026-07-01, or 2026-07-01T09:00:00Z"
+        ) from None
+    if moment > datetime.now(timezone.utc):
+        raise click.BadParameter(f"{value!r} is in the future")
+    return moment.strftime(ISO)
+
+
+@contextmanager
+def _exit_statuses() -> Iterator[None]:
+    """Turn each error into one line on stderr and its exit status."""
+    try:
+        yield
+    except PylonError as error:
+        click.echo(f"Error: {shown(str(error))}", err=True)
+        statuses = {Unauthorized: NOT_AUTHORISED, Busy: BUSY, Unusable: USAGE}
+        sys.exit(statuses.get(type(error), FAILED))
+    except KeyboardInterrupt:
+        click.echo("Stopped. What was read is committed; run it again to go on.", err=True)
+        sys.exit(MORE_TO_DO)
+
+
+def connects(command: Command) -> Command:
+    """The options that say whose workspace it is."""
+    options = (
+        click.option("--token", envvar="PYLON_API_TOKEN", show_envvar=True, help="API token."),
+        click.option(
+            "-a",
+            "--auth",
+            type=click.Path(dir_okay=False, path_type=Path),
+            default=Path("auth.json"),
+            show_default=True,
+            help="File with the token, as pylon-to-sqlite auth writes it.",
+        ),
+        click.option(
+            "--api-url",
+            envvar="PYLON_API_URL",
+            show_envvar=True,
+            help="Address of the API; by default told by the token's prefix (US or EU).",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+db_path = click.Path(path_type=Path)
+
+
+def _client(token: str | None, auth: Path, api_url: str | None) -> tuple[Client, str]:
+    """A client, and where its token came from."""
+    from pylon_to_sqlite.auth import load
+    from pylon_to_sqlite.client import Client, url_of
+
+    if token:
+        parameters = click.get_current_context().get_parameter_source("token")
+        given = parameters is click.core.ParameterSource.COMMANDLINE
+        source = "--token" if given else "PYLON_API_TOKEN"
+    else:
+        token, source = load(auth)
+    token = token.strip()
+    return Client(token, api_url or url_of(token)), source
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="pylon-to-sqlite")
+def cli() -> None:
+    """Mirror a Pylon (usepylon.com) workspace into one SQLite file.
+
+    \b
+    First:   pylon-to-sqlite auth
+    Then:    pylon-to-sqlite sync pylon.db
+    Look:    pylon-to-sqlite serve pylon.db
+    """
+
+
+@cli.command()
+@connects
+def auth(token: str | None, auth: Path, api_url: str | None) -> None:
+    """Ask for a token, check it, and keep it in a file.
+
+    An admin creates tokens in Pylon under Settings > API. The file is readable by you only; what
+    other tools keep in it stays.
+    """
+    from pylon_to_sqlite.auth import save
+    from pylon_to_sqlite.client import Client, url_of
+
+    # Asked for even where the environment has one: this command is for a new token.
+    given = click.get_current_context().get_parameter_source("token")
+    if given is not click.core.ParameterSource.COMMANDLINE or not token:
+        token = click.prompt("Pylon API token", hide_input=True)
+    with _exit_statuses():
+        assert token is not None
+        token = token.strip()
+        client = Client(token, api_url or url_of(token))
+        me = client.me()
+        save(auth, token)
+        click.echo(f"This is a token of {shown(me.name)} ({client.api_url}). Kept in {auth}.")
+
+
+@cli.command("verify-auth")
+@connects
+def verify_auth(token: str | None, auth: Path, api_url: str | None) -> None:
+    """Tell whose token it is, its region, and where it came from."""
+    with _exit_statuses():
+        client, source = _client(token, auth, api_url)
+        me = client.me()
+        click.echo(f"Organisation: {shown(me.name)} ({shown(me.id)})")
+        click.echo(f"API:          {client.api_url} ({client.region})")
+        click.echo(f"User:         {shown(me.email or 'an API user')}")
+        click.echo(f"Token from:   {source}")
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def streams(as_json: bool) -> None:
+    """List every stream: its table, parent, endpoint, and how it is kept up to date."""
+    from pylon_to_sqlite.streams import STREAMS
+
+    rows = [
+        {
+            "stream": stream.name,
+            "parent": stream.parent and stream.parent.name,
+            "endpoint": f"{stream.method} {stream.path}",
+            "kept": stream.kept,
+            "link_tables": [link.table for link in stream.links],
+        }
+        for stream in STREAMS
+    ]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    head = ("stream and table", "parent", "endpoint", "kept up to date by reading")
+    click.echo(table([head, *[(r["stream"], r["parent"], r["endpoint"], r["kept"]) for r in rows]]))
+
+
+@cli.command()
+@click.argument("db", type=db_path)
+@click.argument("streams", metavar="[STREAM]...", callback=_stream_names, nargs=-1)
+@connects
+@click.option(
+    "--since",
+    metavar="DATE",
+    callback=_since,
+    help="Take only issues updated since then (a date, or an RFC 3339 time); remembered in the"
+    " file. An earlier date later loads what was skipped.",
+)
+@click.option("--full", is_flag=True, help="Read everything again, messages and threads too.")
+@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
+@click.option("-v", "--verbose", is_flag=True, help="Print each request.")
+def sync(
+    db: Path,
+    streams: tuple[str, ...],
+    token: str | None,
+    auth: Path,
+    api_url: str | None,
+    since: str | None,
+    full: bool,
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    """Mirror all streams into the SQLite file DB, or those named; a child brings its parent.
+
+    The first run reads everything; later runs read what changed. A run that was stopped goes on
+    where it was.
+
+    \b
+    Exit status: 0 all well, 1 some streams failed, 2 usage, 3 not authorised,
+    4 another sync holds the file, 5 stopped with more to do.
+    """
+    from pylon_to_sqlite.file import inspect
+
+    with _exit_statuses():
+        # Before the token is looked for: a file that cannot be used is told first.
+        inspect(db)
+        client, _ = _client(token, auth, api_url)
+        outcome = _mirror(db, client, streams, since, full, Display(quiet, verbose))
+    sys.exit(FAILED if outcome.failed else 0)
+
+
+def _mirror(
+    db: Path,
+    client: Client,
+    names: tuple[str, ...],
+    since: str | None,
+    full: bool,
+    display: Display,
+) -> Outcome:
+    from pylon_to_sqlite.run import Wishes, mirror
+    from pylon_to_sqlite.streams import chosen
+
+    client.on_wait = display.waiting
+    client.on_answer = display.answered
+    began = datetime.now(timezone.utc)
+    wishes = Wishes(chosen(names), since, full)
+    with display:
+        outcome = mirror(db, client, wishes, display.progress, display.result)
+    took = datetime.now(timezone.utc) - began
+    display.summary(outcome, client.requests, client.waited, took.total_seconds())
+    return outcome
+
+
+@cli.command()
+@click.argument("path")
+@connects
+@click.option("--paginate", is_flag=True, help="Follow the pages; print the records of all.")
+@click.option("--nl", is_flag=True, help="Print one record a line.")
+def get(
+    path: str, token: str | None, auth: Path, api_url: str | None, paginate: bool, nl: bool
+) -> None:
+    """Print what Pylon answers to GET PATH, such as /issues/42 or '/accounts?limit=5'."""
+    from pylon_to_sqlite.raw import records, request_of
+
+    with _exit_statuses():
+        request = request_of(path)
+        client, _ = _client(token, auth, api_url)
+        if not paginate and not nl:
+            click.echo(json.dumps(client.raw(request), indent=2))
+            return
+        found = (
+            json.dumps(one, indent=None if nl else 2) for one in records(client, request, paginate)
+        )
+        if nl:
+            for line in found:
+                click.echo(line)
+            return
+        click.echo("[", nl=False)
+        for position, text in enumerate(found):
+            click.echo(("," if position else "") + "\n" + text, nl=False)
+        click.echo("\n]")
+
+
+@cli.command()
+@click.argument("db", type=db_path)
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def status(db: Path, as_json: bool) -> None:
+    """Tell per stream: rows, watermark, stale parents, the last run and how it ended."""
+    from dataclasses import asdict
+
+    from pylon_to_sqlite.plan import iso
+    from pylon_to_sqlite.status import status_of
+
+    with _exit_statuses():
+        status = status_of(db, iso(datetime.now(timezone.utc)))
+    if as_json:
+        click.echo(json.dumps(asdict(status), indent=2))
+        return
+    click.echo(f"{db} mirrors {shown(status.organization)} ({shown(status.organization_id)})\n")
+    head = ("stream", "rows", "gone", "complete up to", "stale", "last run", "ended")
+    rows = [
+        (one.stream, one.rows, one.gone, one.watermark, one.stale, one.last_run, one.outcome)
+        for one in status.streams
+    ]
+    click.echo(table([head, *rows]))
+    for one in status.streams:
+        if one.error:
+            click.echo(f"\n{one.stream}: {shown(one.error)}")
+
+
+@cli.command()
+@click.argument("db", type=db_path)
+def metadata(db: Path) -> None:
+    """Print Datasette metadata for the file DB: descriptions, facets and canned queries."""
+    from pylon_to_sqlite.metadata import metadata_for
+
+    click.echo(json.dumps(metadata_for([db.stem]), indent=4))
+
+
+@cli.command(context_settings={"ignore_unknown_options": True})
+@click.argument("db", type=db_path)
+@click.argument("datasette_args", metavar="[DATASETTE ARGS]...", nargs=-1, type=click.UNPROCESSED)
+def serve(db: Path, datasette_args: tuple[str, ...]) -> None:
+    """Open the file DB in Datasette, on this machine only, with its metadata.
+
+    What follows DB goes to Datasette, such as --open or --port 8002.
+    """
+    from pylon_to_sqlite.serving import serve as serve_
+
+    with _exit_statuses():
+        sys.exit(serve_(db, datasette_args))
+
+
+@cli.command()
+@click.argument("db", type=db_path, default=Path("pylon-demo.db"))
+@click.option("--no-serve", is_flag=True, help="Only make the file.")
+def demo(db: Path, no_serve: bool) -> None:
+    """Mirror a sample workspace into DB (pylon-demo.db by default), then open it in Datasette.
+
+    The workspace is served on this machine; nothing leaves it and no token is needed. A DB that
+    holds an earlier sample is made anew, any other is left alone.
+    """
+    from pylon_to_sqlite.client import Client
+    from pylon_to_sqlite.sandbox.demo import remove_old_sample, sample_server
+    from pylon_to_sqlite.serving import serve as serve_
+
+    with _exit_statuses():
+        with sample_server() as (url, token):
+            remove_old_sample(db)
+            outcome = _mirror(db, Client(token, url), (), None, False, Display(False, False))
+        if outcome.failed:
+            sys.exit(FAILED)
+        if not no_serve:
+            sys.exit(serve_(db, ()))
+        click.echo(f"Look at it with: pylon-to-sqlite serve {os.fspath(db)}", err=True)

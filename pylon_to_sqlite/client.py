@@ -1,0 +1,314 @@
+"""The only HTTP: one Request in, one Page out, retries inside. Knows no streams and no SQL."""
+
+import json
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any, NamedTuple, NoReturn, TypeVar
+from urllib.parse import unquote, urlsplit
+
+import httpx
+
+from pylon_to_sqlite.errors import Gone, PylonError, Refused, Unauthorized, Unavailable, Unexpected
+from pylon_to_sqlite.limits import MINUTE, Clock, http_date, told_to_wait
+from pylon_to_sqlite.plan import Page, Request, iso
+
+US = "https://api.usepylon.com"
+EU = "https://api.eu.usepylon.com"
+
+TRIES = 5
+MAX_WAIT = 3600.0
+MAX_REFUSALS = 100
+
+# A page of 999 issues has been seen to take 18 s.
+PATIENT = httpx.Timeout(connect=15.0, read=120.0, write=30.0, pool=None)
+# The first question must tell within 20 s that nobody answers. The connect timeout counts for
+# each address of the host, so no try begins after FIRST_TRIES_END.
+FIRST = httpx.Timeout(connect=4.0, read=8.0, write=4.0, pool=None)
+FIRST_TRIES_END = 6.0
+
+_TRANSIENT = frozenset([408, 425])
+_T = TypeVar("_T")
+
+
+class Me(NamedTuple):
+    """The organisation a token belongs to."""
+
+    id: str
+    name: str
+    email: str | None
+
+
+class Answer(NamedTuple):
+    """What was asked and answered, for `-v`."""
+
+    method: str
+    path: str
+    status: int
+
+
+class _Passing(Exception):
+    """A fault that may be over on the next try; `then` is what it is once the tries are spent."""
+
+    def __init__(self, then: PylonError, wait: float | None = None) -> None:
+        super().__init__(str(then))
+        self.then = then
+        self.wait = wait
+
+
+def _ignore(*_: object) -> None:
+    pass
+
+
+@dataclass
+class Client:
+    """Pylon at `api_url`, read with `token`. Nothing but GET and POST …/search leaves it.
+
+    `on_wait(template, seconds)` is called before a wait for the rate limit, `on_answer` after
+    each answer. `requests` counts the answers that were no 429; `waited` is in seconds.
+    """
+
+    token: str
+    api_url: str
+    transport: httpx.BaseTransport | None = None
+    clock: Clock = field(default_factory=Clock)
+    on_wait: Callable[[str, float], None] = _ignore
+    on_answer: Callable[[Answer], None] = _ignore
+    requests: int = 0
+    waited: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.api_url = checked_url(self.api_url)
+        self._ahead = 0.0  # seconds by which Pylon's clock is ahead of ours
+        self._http = httpx.Client(
+            transport=self.transport,
+            timeout=PATIENT,
+            follow_redirects=False,
+            headers={
+                "Authorization": f"Bearer {checked_token(self.token)}",
+                "Accept": "application/json",
+                # An edge cache has been seen to serve older pages.
+                "Cache-Control": "no-cache",
+                "User-Agent": "pylon-to-sqlite",
+            },
+        )
+
+    @property
+    def region(self) -> str:
+        return {US: "US", EU: "EU"}.get(self.api_url, "neither US nor EU")
+
+    def close(self) -> None:
+        self._http.close()
+
+    def now(self) -> str:
+        """The time by Pylon's clock, as far as its answers have told, in whole seconds UTC."""
+        return iso(datetime.fromtimestamp(self.clock.now() + self._ahead, timezone.utc))
+
+    def me(self) -> Me:
+        """Whose token this is. Raises Unauthorized, or Unavailable within 20 seconds."""
+        try:
+            data = self.record(Request("GET", "/me", "/me"), first=True)
+        except Refused as error:
+            raise Unauthorized(f"Pylon does not let this token in: {error}") from None
+        user = data.get("user")
+        if not isinstance(data.get("id"), str) or not data["id"]:
+            raise Unexpected(
+                f"GET /me on {self.api_url} names no organisation. Is this Pylon's API?"
+            )
+        email = user.get("email") if isinstance(user, Mapping) else None
+        return Me(data["id"], str(data.get("name") or ""), str(email) if email else None)
+
+    def fetch(self, request: Request) -> Page:
+        """One page of a list or search. Raises any of the errors but Unusable and Busy."""
+        return self._tried(request, lambda payload: _page(request, payload))
+
+    def record(self, request: Request, *, first: bool = False) -> Mapping[str, Any]:
+        """The one record that `request` names."""
+        return self._tried(request, lambda payload: _record(request, payload), first=first)
+
+    def raw(self, request: Request) -> Mapping[str, Any]:
+        """The whole answer, unwrapped."""
+        return self._tried(request, lambda payload: payload)
+
+    def _tried(
+        self, request: Request, read: Callable[[Mapping[str, Any]], _T], *, first: bool = False
+    ) -> _T:
+        """The one retry mechanism: passing faults a few times, a 429 for as long as it takes."""
+        began = self.clock.now()
+        refusals = tries = 0
+        while True:
+            try:
+                response = self._sent(request, FIRST if first else PATIENT)
+                if response.status_code == 429:
+                    refusals += 1
+                    self._wait_for_allowance(request, response, refusals)
+                    continue
+                return read(self._payload(request, response))
+            except _Passing as fault:
+                tries += 1
+                backoff = 2.0 ** (tries - 1) * (1 + random.random() / 4)
+                pause = backoff if fault.wait is None else fault.wait
+                late = first and self.clock.now() + pause - began > FIRST_TRIES_END
+                if tries >= TRIES or late or pause > MAX_WAIT:
+                    raise fault.then from None
+                self.clock.sleep(pause)
+
+    def _sent(self, request: Request, timeout: httpx.Timeout) -> httpx.Response:
+        method, path = request.method, request.path
+        if method != "GET" and not (method == "POST" and path.endswith("/search")):
+            raise Unexpected(f"{method} {path} is not sent: this client only reads")
+        try:
+            response = self._http.request(
+                method,
+                self.api_url + checked_path(path),
+                params=dict(request.params) or None,
+                json=request.body if method == "POST" else None,
+                timeout=timeout,
+            )
+        except httpx.ConnectError as error:
+            raise _Passing(Unavailable(f"cannot reach {self.api_url}: {error}")) from None
+        except httpx.HTTPError as error:
+            # str() of a timeout is often empty.
+            what = str(error) or type(error).__name__
+            raise _Passing(Unavailable(f"{method} {path}: no answer ({what})")) from None
+        date = http_date(response.headers.get("date", ""))
+        if date is not None:
+            self._ahead = date - self.clock.now()
+        self.requests += response.status_code != 429
+        self.on_answer(Answer(method, path, response.status_code))
+        return response
+
+    def _wait_for_allowance(
+        self, request: Request, response: httpx.Response, refusals: int
+    ) -> None:
+        told = told_to_wait(response.headers, self.clock.now() + self._ahead)
+        seconds = MINUTE if told is None else max(told, 0.2)
+        if refusals > MAX_REFUSALS or seconds > MAX_WAIT:
+            raise Unavailable(
+                f"{request.method} {request.path}: Pylon's rate limit asks to wait for"
+                f" {seconds:.0f} s, and has refused {refusals} times",
+                status=429,
+            )
+        self.on_wait(request.template, seconds)
+        self.waited += seconds
+        self.clock.sleep(seconds)
+
+    def _payload(self, request: Request, response: httpx.Response) -> Mapping[str, Any]:
+        try:
+            payload = json.loads(response.content, parse_constant=_no_constant)
+        except (ValueError, RecursionError):
+            payload = None
+        where = f"{request.method} {request.path}"
+        if response.status_code >= 300:
+            self._raise_status(where, response, payload)
+        if payload is None:
+            kind = "HTML" if response.content.lstrip()[:1] == b"<" else "no JSON"
+            raise _Passing(Unexpected(f"{where}: the answer is {kind}"))
+        if not isinstance(payload, Mapping):
+            raise Unexpected(f"{where}: the answer is no object but a {type(payload).__name__}")
+        if payload.get("errors"):
+            raise Refused(f"{where}: {_words(payload)}", status=400)
+        return payload
+
+    def _raise_status(self, where: str, response: httpx.Response, payload: object) -> NoReturn:
+        status = response.status_code
+        words = f"{where}: {status} {_words(payload) or response.reason_phrase}".rstrip()
+        if status == 401:
+            raise Unauthorized(self._unauthorized(payload), status=status)
+        if status in (404, 410):
+            raise Gone(words, status=status)
+        if status >= 500 or status in _TRANSIENT:
+            wait = told_to_wait(response.headers, self.clock.now() + self._ahead)
+            raise _Passing(Unavailable(words, status=status), wait)
+        if status < 400:
+            raise Unexpected(f"{words}: redirects are not followed", status=status)
+        raise Refused(words, status=status)
+
+    def _unauthorized(self, payload: object) -> str:
+        if isinstance(payload, Mapping) and payload.get("code") == "wrong_region_token":
+            other = US if self.api_url == EU else EU
+            return (
+                f"this token belongs to another region than {self.api_url} ({_words(payload)}):"
+                f" use --api-url {other}"
+            )
+        return (
+            f"Pylon does not accept the token ({_words(payload) or '401'}): an admin can create one"
+            " in Pylon under Settings > API; then run pylon-to-sqlite auth"
+        )
+
+
+def url_of(token: str) -> str:
+    """The API of the region that a token's prefix tells."""
+    return EU if token.startswith("pylon_api_eu_") else US
+
+
+def checked_url(url: str) -> str:
+    """An address that a token may be sent to: https, or http on this machine. Raises Refused."""
+    parts = urlsplit(url)
+    local = parts.hostname in ("localhost", "127.0.0.1", "::1")
+    if not parts.hostname or parts.scheme not in ("https", *(("http",) if local else ())):
+        raise Refused(f"{url!r} is no address for Pylon's API: it must begin with https://")
+    return url.rstrip("/")
+
+
+def checked_token(token: str) -> str:
+    """A token that fits in a header. Raises Unauthorized, without showing it."""
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise Unauthorized("the token holds characters that no token of Pylon's has")
+    return token
+
+
+def checked_path(path: str) -> str:
+    """A path below the API's address. Raises Refused for what could lead elsewhere."""
+    segments = [unquote(segment) for segment in path.split("/")]
+    odd = not path.isascii() or not path.isprintable() or any(sign in path for sign in " \\?#")
+    if not path.startswith("/") or path.startswith("//") or odd or {".", ".."} & set(segments):
+        raise Refused(f"{path!r} is no path of Pylon's API: it must begin with one /")
+    return path
+
+
+def _page(request: Request, payload: Mapping[str, Any]) -> Page:
+    where = f"{request.method} {request.path}"
+    data = payload.get("data")
+    if data is None:
+        data = []
+    if not isinstance(data, list):
+        raise Unexpected(f"{where}: data is no list but a {type(data).__name__}")
+    pagination = payload.get("pagination")
+    if not isinstance(pagination, Mapping):
+        return Page(data)
+    cursor = pagination.get("cursor")
+    if not pagination.get("has_next_page", bool(cursor)):
+        return Page(data)
+    if not isinstance(cursor, str) or not cursor:
+        raise _Passing(Unexpected(f"{where}: says that there is more, and gives no cursor"))
+    if cursor == request.cursor:
+        raise _Passing(Unexpected(f"{where}: the same cursor came back again and again"))
+    if not data:
+        raise _Passing(Unexpected(f"{where}: says that there is more, and gives no records"))
+    return Page(data, cursor)
+
+
+def _record(request: Request, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+    data = payload.get("data")
+    if not isinstance(data, Mapping):
+        raise Unexpected(
+            f"{request.method} {request.path}: data is no object but a {type(data).__name__}"
+        )
+    return data
+
+
+def _words(payload: object) -> str:
+    """What an error says: its code, its sentences and the request's id."""
+    if not isinstance(payload, Mapping):
+        return ""
+    errors = payload.get("errors")
+    said = [str(error) for error in errors] if isinstance(errors, list) else []
+    words = ": ".join(filter(None, [str(payload.get("code") or ""), "; ".join(said)]))[:500]
+    request_id = payload.get("request_id")
+    return f"{words} (request_id {request_id})" if request_id else words
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")

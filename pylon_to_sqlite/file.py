@@ -1,0 +1,123 @@
+"""Whether a file may become or is our mirror, told without writing to it; and who holds it."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from pylon_to_sqlite.errors import Busy, Unusable
+from pylon_to_sqlite.schema import BOOKKEEPING, TABLES, VERSION
+
+_MAGIC = b"SQLite format 3\x00"
+
+
+class Mirror(NamedTuple):
+    """Whose workspace a file mirrors."""
+
+    organization_id: str
+    organization_name: str
+
+
+def inspect(path: Path, *, must_exist: bool = False) -> Mirror | None:
+    """Whose mirror `path` is, None where it is no mirror yet but can become one.
+
+    Raises Unusable for what cannot be written to, is no SQLite database, comes from a newer
+    version, or holds tables of our names that are not ours. Nothing is written.
+    """
+    if path.is_dir():
+        raise Unusable(f"{path} is a directory: give the name of a file in it")
+    if not path.parent.is_dir():
+        raise Unusable(f"there is no directory {path.parent}: create it first")
+    if not path.exists():
+        if must_exist:
+            raise Unusable(f"there is no file {path}: pylon-to-sqlite sync {path} creates it")
+        if not os.access(path.parent, os.W_OK):
+            raise Unusable(f"cannot write to the directory {path.parent}")
+        return None
+    if not path.is_file():
+        raise Unusable(f"{path} is no regular file")
+    return _inspect_existing(path, must_exist)
+
+
+def create(path: Path) -> None:
+    """Make a new file readable by its owner only: customers' words will stand in it."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise Unusable(f"cannot write to {path}: {error.strerror}") from None
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Hold `path` against other syncs. Raises Busy when one is running.
+
+    The lock is SQLite's own, on an empty file beside: it ends with its process, however that dies,
+    and works wherever SQLite does. The file stays, for removing it would let two hold it.
+    """
+    beside = f"{path.resolve()}.lock"
+    with closing(sqlite3.connect(beside, timeout=0, isolation_level=None)) as lock:
+        try:
+            lock.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                raise Unusable(f"cannot write to {beside}: {error}") from None
+            raise Busy(f"another sync is writing to {path}: nothing was done") from None
+        yield
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that cannot write. Raises Unusable for what is no mirror."""
+    if inspect(path, must_exist=True) is None:
+        raise Unusable(f"{path} holds no mirror of a Pylon workspace")
+    with closing(_read_only(path)) as connection:
+        yield connection
+
+
+def _inspect_existing(path: Path, read_only: bool) -> Mirror | None:
+    try:
+        with path.open("rb") as file:
+            head = file.read(len(_MAGIC))
+    except OSError as error:
+        raise Unusable(f"cannot read {path}: {error.strerror}") from None
+    if head not in (b"", _MAGIC):
+        raise Unusable(f"{path} is no SQLite database")
+    if not read_only and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+        raise Unusable(f"cannot write to {path}, or to its directory: it is read-only")
+    if not head:
+        return None
+    try:
+        with closing(_read_only(path)) as connection:
+            return _mirror(path, connection)
+    except sqlite3.Error as error:
+        raise Unusable(f"cannot read {path}: {error}") from None
+
+
+def _read_only(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=60)
+
+
+def _mirror(path: Path, connection: sqlite3.Connection) -> Mirror | None:
+    names = {
+        str(name).lower()
+        for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type != 'index'")
+    }
+    ours = names & {*TABLES, *BOOKKEEPING}
+    if not ours:
+        return None
+    if "_pylon_meta" not in names:
+        raise Unusable(
+            f"{path} has a table named {sorted(ours)[0]} that is not this tool's: use another file"
+        )
+    meta = dict(connection.execute("SELECT key, value FROM _pylon_meta"))
+    if int(meta.get("schema_version") or 0) > VERSION:
+        raise Unusable(
+            f"{path} was written by a newer version of pylon-to-sqlite: upgrade this one"
+        )
+    for name in sorted(ours & {*TABLES}):
+        columns = {row[1] for row in connection.execute(f"PRAGMA table_info({name})")}
+        if not {*TABLES[name].key} <= columns:
+            raise Unusable(f"{path} has a table named {name} that is not this tool's")
+    return Mirror(meta.get("organization_id") or "", meta.get("organization_name") or "")

@@ -1,0 +1,98 @@
+"""Datasette's metadata, from streams, schema and queries. Pure."""
+
+from collections.abc import Iterator, Sequence
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+from pylon_to_sqlite.schema import BOOKKEEPING, TABLES, Table
+from pylon_to_sqlite.stream import Stream
+
+# The names that the README and other people's recipes give the file.
+USUAL_NAMES = ("pylon", "db")
+
+FACETS: dict[str, list[str]] = {
+    "accounts": ["type", "owner_id"],
+    "contacts": ["portal_role"],
+    "custom_fields": ["object_type", "type"],
+    "issues": ["type", "state", "source", "team_id", "assignee_id"],
+    "issue_messages": ["is_private", "source"],
+    "issue_tags": ["tag"],
+    "issue_custom_fields": ["slug"],
+    "issue_csat_responses": ["score"],
+    "knowledge_base_articles": ["is_published"],
+    "tags": ["object_type"],
+    "users": ["role_id"],
+}
+SORT_DESCENDING: dict[str, str] = {
+    "accounts": "latest_customer_activity_time",
+    "issues": "created_at",
+    "issue_messages": "timestamp",
+    "knowledge_base_articles": "last_edited_at",
+}
+
+
+class Query(NamedTuple):
+    """A canned query: the lines of its first comment are its title and its description."""
+
+    name: str
+    title: str
+    description: str
+    sql: str
+
+
+def queries() -> Iterator[Query]:
+    """The canned queries, by name."""
+    folder = files("pylon_to_sqlite") / "queries"
+    for path in sorted(folder.iterdir(), key=lambda path: path.name):
+        if path.name.endswith(".sql"):
+            yield _query(path.name.removesuffix(".sql"), path.read_text(encoding="utf-8"))
+
+
+def metadata_for(names: Sequence[str]) -> dict[str, Any]:
+    """Metadata for database files of these names, without their `.db`."""
+    database = {
+        "description": "A mirror of a Pylon workspace, made by pylon-to-sqlite.",
+        "tables": {
+            **{table.name: _table(table) for table in TABLES.values()},
+            **{name: {"hidden": True} for name in BOOKKEEPING},
+        },
+        "queries": {
+            query.name: {
+                "title": query.title,
+                "description": query.description,
+                "sql": query.sql,
+            }
+            for query in queries()
+        },
+    }
+    return {
+        "title": "Pylon",
+        "description": "Customer support: issues, messages, accounts and what belongs to them.",
+        "source": "Pylon",
+        "source_url": "https://usepylon.com",
+        "databases": dict.fromkeys(names, database),
+    }
+
+
+def _table(table: Table) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "description": table.description,
+        "columns": {column.name: column.description for column in table.columns},
+    }
+    if isinstance(table.source, Stream):
+        # Without it Datasette 1.0 shows ids where 0.65 shows names.
+        described["label_column"] = table.source.label
+    if table.name in FACETS:
+        described["facets"] = FACETS[table.name]
+    if table.name in SORT_DESCENDING:
+        described["sort_desc"] = SORT_DESCENDING[table.name]
+    return described
+
+
+def _query(name: str, text: str) -> Query:
+    lines = text.splitlines()
+    comment = []
+    while lines and lines[0].startswith("--"):
+        comment.append(lines.pop(0).removeprefix("--").strip())
+    title, *description = comment
+    return Query(name, title, " ".join(description), "\n".join(lines).strip())

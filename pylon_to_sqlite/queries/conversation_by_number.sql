@@ -1,0 +1,22 @@
+-- The conversation of one issue
+-- All of the issue with this number, oldest first: public messages and private notes, told apart
+-- by the column seen_by.
+SELECT
+  m.timestamp,
+  CASE m.is_private WHEN 0 THEN 'everybody' ELSE 'us only' END AS seen_by,
+  coalesce(m.author_name, c.name, u.name, c.email, u.email, 'unknown') AS author,
+  CASE
+    WHEN m.author_user_id IS NOT NULL THEN 'us'
+    WHEN m.author_contact_id IS NOT NULL THEN 'customer'
+    ELSE 'bot'
+  END AS side,
+  m.message_text,
+  m.file_urls,
+  m.id
+FROM issues AS i
+JOIN issue_messages AS m ON m.issue_id = i.id
+LEFT JOIN contacts AS c ON c.id = m.author_contact_id
+LEFT JOIN users AS u ON u.id = m.author_user_id
+WHERE i.number = CAST(:number AS INTEGER)
+  AND i.deleted_at IS NULL AND i.placeholder = 0 AND m.deleted_at IS NULL
+ORDER BY m.timestamp, m.rowid

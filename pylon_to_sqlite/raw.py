@@ -1,0 +1,39 @@
+"""Raw calls, for looking: `pylon-to-sqlite get`."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+from urllib.parse import parse_qsl
+
+from pylon_to_sqlite.client import Client, checked_path
+from pylon_to_sqlite.errors import Unexpected
+from pylon_to_sqlite.plan import Request
+
+
+def request_of(path: str) -> Request:
+    """The GET of a path with its query. Raises Refused for anything that names another host."""
+    if "://" in path:
+        checked_path("")
+    path, _, query = path.partition("?")
+    checked_path(path)
+    params = dict(parse_qsl(query, keep_blank_values=True))
+    return Request("GET", path, path, params, cursor=params.get("cursor"))
+
+
+def records(client: Client, request: Request, paginate: bool) -> Iterator[Any]:
+    """The records of a list, of all its pages where `paginate`; a single one as a list."""
+    data = client.raw(request).get("data")
+    if isinstance(data, dict):
+        yield data
+        return
+    seen: set[str] = set()
+    while True:
+        page = client.fetch(request)
+        yield from page.records
+        if not paginate or page.cursor is None:
+            return
+        if page.cursor in seen:
+            raise Unexpected(f"GET {request.path}: its cursors go round in a circle")
+        seen.add(page.cursor)
+        params = {**request.params, "cursor": page.cursor}
+        request = replace(request, params=params, cursor=page.cursor)

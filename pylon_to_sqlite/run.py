@@ -1,0 +1,101 @@
+"""One whole run: look at the file, ask whose token it is, hold the file, sync, keep a record."""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+
+from pylon_to_sqlite import file
+from pylon_to_sqlite.client import Client, Me
+from pylon_to_sqlite.errors import PylonError, Unauthorized, Unusable
+from pylon_to_sqlite.plan import iso
+from pylon_to_sqlite.schema import VERSION
+from pylon_to_sqlite.store import Store
+from pylon_to_sqlite.stream import Stream
+from pylon_to_sqlite.sync import Progress, Result, Sync
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the user asks of a run."""
+
+    streams: Sequence[Stream]
+    since: str | None = None
+    full: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a run; `new_columns` are the fields that nobody knew."""
+
+    me: Me
+    results: Sequence[Result]
+    new_columns: Sequence[str]
+
+    @property
+    def failed(self) -> bool:
+        return any(result.error for result in self.results)
+
+
+def mirror(
+    path: Path,
+    client: Client,
+    wishes: Wishes,
+    on_progress: Callable[[Progress], None],
+    on_result: Callable[[Result], None],
+) -> Outcome:
+    """Mirror the workspace that `client` reads into the file at `path`.
+
+    Raises Unusable, Unauthorized, Busy or Unavailable before anything is written; Unauthorized
+    also when Pylon stops accepting the token, with all that was read before committed.
+    """
+    known = file.inspect(path)
+    me = client.me()
+    _check_organization(path, known, me)
+    file.create(path)
+    try:
+        with file.held(path):
+            # Another sync may have made the file somebody else's meanwhile.
+            _check_organization(path, file.inspect(path), me)
+            with closing(Store(str(path))) as store:
+                return _run(store, client, wishes, me, on_progress, on_result)
+    except sqlite3.Error as error:
+        raise Unusable(f"cannot write to {path}: {error}. What was committed stays") from None
+
+
+def _run(
+    store: Store,
+    client: Client,
+    wishes: Wishes,
+    me: Me,
+    on_progress: Callable[[Progress], None],
+    on_result: Callable[[Result], None],
+) -> Outcome:
+    store.prepare(schema_version=str(VERSION), organization_id=me.id, organization_name=me.name)
+
+    def wall() -> str:
+        return iso(datetime.fromtimestamp(client.clock.now(), timezone.utc))
+
+    run = store.begin_run(version("pylon-to-sqlite"), wall())
+    sync = Sync(client, store, wall, wishes.since, wishes.full, on_progress, on_result)
+    outcome = "interrupted"
+    try:
+        results = sync.run(wishes.streams, run)
+        outcome = "failed" if any(result.error for result in results) else "ok"
+    except PylonError:
+        outcome = "failed"
+        raise
+    finally:
+        store.end_run(run, outcome, client.requests, client.waited, wall())
+    return Outcome(me, results, store.tables.new_columns)
+
+
+def _check_organization(path: Path, known: file.Mirror | None, me: Me) -> None:
+    if known and known.organization_id not in ("", me.id):
+        raise Unauthorized(
+            f"{path} mirrors {known.organization_name} ({known.organization_id}), but the token is"
+            f" one of {me.name} ({me.id}): use that organisation's token, or another file"
+        )

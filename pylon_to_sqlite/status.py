@@ -1,0 +1,95 @@
+"""What a file holds and how its last runs ended. Reads only."""
+
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pylon_to_sqlite import file
+from pylon_to_sqlite.errors import Unusable
+from pylon_to_sqlite.plan import Checkpoint
+from pylon_to_sqlite.store import stale_sql
+from pylon_to_sqlite.stream import Stream
+from pylon_to_sqlite.streams import STREAMS
+
+# A run that was killed could not say so.
+UNFINISHED = "interrupted"
+
+
+@dataclass(frozen=True)
+class StreamStatus:
+    """One stream in the file. `stale` counts parents whose children are still to be read."""
+
+    stream: str
+    rows: int
+    gone: int
+    placeholders: int
+    watermark: str | None
+    since: str | None
+    stale: int | None
+    last_run: str | None
+    outcome: str | None
+    error: str | None
+
+
+@dataclass(frozen=True)
+class Status:
+    """The file as a whole."""
+
+    organization: str
+    organization_id: str
+    streams: list[StreamStatus]
+
+
+def status_of(path: Path, now: str) -> Status:
+    """What `path` holds at `now` (UTC). Raises Unusable where it is no mirror."""
+    try:
+        with file.reading(path) as connection:
+            connection.row_factory = sqlite3.Row
+            meta = dict(connection.execute("SELECT key, value FROM _pylon_meta").fetchall())
+            return Status(
+                meta.get("organization_name") or "",
+                meta.get("organization_id") or "",
+                [_stream(connection, stream, now) for stream in STREAMS],
+            )
+    except sqlite3.Error as error:
+        raise Unusable(f"cannot read {path}: {error}") from None
+
+
+def _stream(connection: sqlite3.Connection, stream: Stream, now: str) -> StreamStatus:
+    checkpoint = _checkpoint(connection, stream)
+    stale = None
+    if stream.is_by_staleness:
+        params = {"stream": stream.name, "now": now, "full": checkpoint.full}
+        stale = connection.execute(f"SELECT count(*) {stale_sql(stream)}", params).fetchone()[0]
+    columns = {row["name"] for row in connection.execute(f"PRAGMA table_info({stream.name})")}
+    placeholder = "placeholder" if "placeholder" in columns else "0"
+    rows, gone, placeholders = connection.execute(
+        f"SELECT count(*) FILTER (WHERE deleted_at IS NULL AND {placeholder} = 0),"
+        f" count(*) FILTER (WHERE deleted_at IS NOT NULL), total({placeholder})"
+        f" FROM {stream.name}"
+    ).fetchone()
+    last: Any = connection.execute(
+        "SELECT started_at, ended_at, outcome, error FROM _pylon_run_streams WHERE stream = ?"
+        " ORDER BY run DESC LIMIT 1",
+        [stream.name],
+    ).fetchone()
+    return StreamStatus(
+        stream=stream.name,
+        rows=rows,
+        gone=gone,
+        placeholders=int(placeholders),
+        watermark=checkpoint.watermark,
+        since=checkpoint.since,
+        stale=stale,
+        last_run=last and (last["ended_at"] or last["started_at"]),
+        outcome=last and (last["outcome"] or UNFINISHED),
+        error=last and last["error"],
+    )
+
+
+def _checkpoint(connection: sqlite3.Connection, stream: Stream) -> Checkpoint:
+    row = connection.execute(
+        "SELECT state FROM _pylon_checkpoints WHERE stream = ?", [stream.name]
+    ).fetchone()
+    return Checkpoint.from_json(row["state"]) if row else Checkpoint()

@@ -1,0 +1,346 @@
+"""The only writer: rows and checkpoint in one transaction; knows which parents are stale."""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from sqlite_utils import Database
+
+from pylon_to_sqlite.plan import Checkpoint, fingerprint, read_again_at
+from pylon_to_sqlite.rows import Rows
+from pylon_to_sqlite.schema import TABLES
+from pylon_to_sqlite.stream import Stream
+from pylon_to_sqlite.streams import STREAMS
+from pylon_to_sqlite.tables import Tables
+
+BATCH = 500
+
+# Another program may hold the file for a moment; its writes are waited for.
+BUSY_SECONDS = 60.0
+
+_STALE = """
+    FROM {parent} AS p
+    LEFT JOIN _pylon_children AS m ON m.stream = :stream AND m.parent = p.id
+    WHERE p.deleted_at IS NULL AND p.placeholder = 0
+      AND (m.parent IS NULL OR m.read_for IS NOT p.{watermark}
+           OR m.again_at <= :now OR m.read_at < :full)
+"""
+
+
+def stale_sql(stream: Stream) -> str:
+    """FROM and WHERE of the parents whose children are stale; takes :stream, :now and :full."""
+    assert stream.parent
+    return _STALE.format(parent=stream.parent.name, watermark=stream.parent.watermark)
+
+
+@dataclass
+class Counts:
+    """What a stream's records did to its table."""
+
+    new: int = 0
+    changed: int = 0
+    gone: int = 0
+
+    def add(self, other: "Counts") -> None:
+        self.new += other.new
+        self.changed += other.changed
+        self.gone += other.gone
+
+
+class Parent(NamedTuple):
+    """A parent whose children are to be read, and the state of it that they are read for."""
+
+    key: str
+    changed_at: str | None
+
+
+class Store:
+    """The mirror in one SQLite file, opened for writing."""
+
+    def __init__(self, path: str) -> None:
+        self.db = Database(sqlite3.connect(path, timeout=BUSY_SECONDS))
+        self.tables = Tables(self.db)
+        # With WAL a Datasette reads while a sync writes.
+        self.db.execute("PRAGMA journal_mode = WAL")
+        self.db.execute("PRAGMA synchronous = NORMAL")
+
+    def close(self) -> None:
+        self.db.close()
+
+    def prepare(self, **meta: str) -> None:
+        """Create the tables that are missing and remember `meta`."""
+        with self.transaction():
+            self.tables.create()
+            for key, value in meta.items():
+                self.db.execute("INSERT OR REPLACE INTO _pylon_meta VALUES (?, ?)", [key, value])
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing. IMMEDIATE, for a deferred one that reads first cannot wait for others."""
+        self.db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self.db.conn.rollback()
+            self.tables.forget_types()
+            raise
+        self.db.conn.commit()
+
+    def checkpoint(self, stream: Stream) -> Checkpoint:
+        """Where the stream is. One of another definition of it starts over, in the same scope."""
+        row = self._one(
+            "SELECT fingerprint, state FROM _pylon_checkpoints WHERE stream = ?", stream.name
+        )
+        if row is None:
+            return Checkpoint()
+        checkpoint = Checkpoint.from_json(row[1])
+        return checkpoint if row[0] == fingerprint(stream) else Checkpoint(since=checkpoint.since)
+
+    def save(self, stream: Stream, checkpoint: Checkpoint, completed_at: str | None = None) -> None:
+        """Remember the checkpoint alone; `completed_at` where all of the stream has been read."""
+        with self.transaction():
+            self._save(stream, checkpoint, completed_at)
+
+    def commit(
+        self, stream: Stream, batch: Sequence[Rows], checkpoint: Checkpoint, now: str
+    ) -> Counts:
+        """The rows of a page, their link rows and the checkpoint after it, together."""
+        with self.transaction():
+            counts = self._write(stream, batch, now)
+            self._save(stream, checkpoint)
+        return counts
+
+    def commit_children(
+        self, stream: Stream, parent: Parent, batch: Sequence[Rows], read_at: str, now: str
+    ) -> Counts:
+        """All children of one parent as one set: those that are not in it are gone."""
+        table = TABLES[stream.name]
+        with self.transaction():
+            counts = self._write(stream, batch, now)
+            kept = json.dumps([rows.row[table.key[0]] for rows in batch])
+            counts.gone = self._mark_gone(
+                stream,
+                f"{stream.owner} = ? AND id NOT IN (SELECT value FROM json_each(?))",
+                [parent.key, kept],
+                now,
+            )
+            again_at = read_again_at(parent.changed_at, read_at)
+            self.db.execute(
+                "INSERT OR REPLACE INTO _pylon_children VALUES (?, ?, ?, ?, ?)",
+                [stream.name, parent.key, parent.changed_at, read_at, again_at],
+            )
+        return counts
+
+    def parent_gone(self, parent: Stream, key: str, now: str) -> int:
+        """Mark a record gone, and with it the children that it had; gives how many it was (0, 1).
+        Its marks go too, so that its children are read should it come back."""
+        with self.transaction():
+            gone = self._mark_gone(parent, f"{parent.key[0]} = ?", [key], now)
+            for stream in STREAMS:
+                if stream.parent is parent:
+                    self._mark_gone(stream, f"{stream.owner} = ?", [key], now)
+                    self._forget_children(stream, key)
+        return gone
+
+    def forget_children(self, stream: Stream, parent: str) -> None:
+        """Children that could not be read are stale until they are, whatever was read before."""
+        with self.transaction():
+            self._forget_children(stream, parent)
+
+    def parents(self, stream: Stream) -> list[str]:
+        """Keys of the live rows of a stream, in order."""
+        found = self.db.execute(
+            f"SELECT id FROM {stream.name} WHERE deleted_at IS NULL AND placeholder = 0 ORDER BY id"
+        )
+        return [row[0] for row in found]
+
+    def stale(self, stream: Stream, now: str, full: str | None) -> Iterator[Parent]:
+        """Parents whose children must be read, newest first, each once. It may be written to
+        while this goes on: what is read meanwhile is not given again."""
+        assert stream.parent
+        watermark = stream.parent.watermark
+        last: tuple[str | None, str] | None = None
+        for order in ("p.created_at IS NOT NULL", "p.created_at IS NULL"):
+            while True:
+                beyond = "1"
+                if last is not None and last[0] is not None:
+                    beyond = "(p.created_at, p.id) < (:created_at, :id)"
+                elif last is not None:
+                    beyond = "p.id < :id"
+                created_at, key = last or (None, None)
+                batch = self.db.execute(
+                    f"SELECT p.id, p.created_at, p.{watermark}"
+                    f"{stale_sql(stream)} AND {order} AND {beyond}"
+                    " ORDER BY p.created_at DESC, p.id DESC LIMIT :limit",
+                    {
+                        "stream": stream.name,
+                        "now": now,
+                        "full": full,
+                        "created_at": created_at,
+                        "id": key,
+                        "limit": BATCH,
+                    },
+                ).fetchall()
+                for key, created_at, changed_at in batch:
+                    last = (created_at, key)
+                    yield Parent(key, changed_at)
+                if len(batch) < BATCH:
+                    last = None
+                    break
+
+    def count_stale(self, stream: Stream, now: str, full: str | None = None) -> int:
+        """How many parents' children must be read."""
+        row = self.db.execute(
+            f"SELECT count(*) {stale_sql(stream)}",
+            {"stream": stream.name, "now": now, "full": full},
+        ).fetchone()
+        return int(row[0])
+
+    def decide_requesters(self, now: str, keys: Sequence[str] | None = None) -> None:
+        """Say of the issues (all, or those of `keys`) whether a contact or a user asked.
+
+        Only possible once contacts and users have been read whole; who is in neither list counts
+        as a contact, for that is what Pylon's description calls a requester.
+        """
+        with self.transaction():
+            self._decide_requesters(now, keys)
+
+    def begin_run(self, version: str, now: str) -> int:
+        """A new line in `_pylon_runs`; gives its id."""
+        with self.transaction():
+            run = self.db.execute(
+                "INSERT INTO _pylon_runs (version, started_at) VALUES (?, ?)", [version, now]
+            ).lastrowid
+        assert run is not None
+        return run
+
+    def end_run(self, run: int, outcome: str, requests: int, waited: float, now: str) -> None:
+        with self.transaction():
+            self.db.execute(
+                "UPDATE _pylon_runs SET ended_at = ?, outcome = ?, requests = ?,"
+                " seconds_waited = ? WHERE id = ?",
+                [now, outcome, requests, round(waited, 1), run],
+            )
+
+    def begin_stream(self, run: int, stream: Stream, now: str) -> None:
+        with self.transaction():
+            self.db.execute(
+                "INSERT INTO _pylon_run_streams (run, stream, started_at) VALUES (?, ?, ?)",
+                [run, stream.name, now],
+            )
+
+    def end_stream(
+        self, run: int, stream: Stream, error: str | None, counts: Counts, now: str
+    ) -> None:
+        with self.transaction():
+            self.db.execute(
+                "UPDATE _pylon_run_streams SET ended_at = ?, outcome = ?, error = ?,"
+                " rows_new = ?, rows_changed = ?, rows_gone = ? WHERE run = ? AND stream = ?",
+                [
+                    *(now, "failed" if error else "ok", error),
+                    *(counts.new, counts.changed, counts.gone, run, stream.name),
+                ],
+            )
+
+    def _write(self, stream: Stream, batch: Sequence[Rows], now: str) -> Counts:
+        table = TABLES[stream.name]
+        new, changed = self.tables.upsert(table, [rows.row for rows in batch], now)
+        if stream.links:
+            keys = [rows.row[table.key[0]] for rows in batch]
+            linked: set[Any] = set()
+            for link in stream.links:
+                rows = [row for one in batch for row in one.links[link.table]]
+                owner = link.owner.name
+                linked |= self.tables.replace(TABLES[link.table], owner, keys, rows)
+            # A record whose lists alone differ has changed too.
+            only_linked = {(key,) for key in linked} - new - changed
+            self.db.conn.executemany(
+                f"UPDATE {stream.name} SET synced_at = ? WHERE {table.key[0]} = ?",
+                [(now, *key) for key in only_linked],
+            )
+            changed |= only_linked
+        for name in dict.fromkeys(one.table for rows in batch for one in rows.references):
+            said = (one.row for rows in batch for one in rows.references if one.table == name)
+            self.tables.insert_placeholders(TABLES[name], said, now)
+        if stream.name == "issues":
+            self._decide_requesters(now, [str(rows.row["id"]) for rows in batch])
+        return Counts(len(new), len(changed))
+
+    def _decide_requesters(self, now: str, keys: Sequence[str] | None) -> None:
+        complete = self._one(
+            "SELECT count(*) FROM _pylon_checkpoints"
+            " WHERE stream IN ('contacts', 'users') AND completed_at IS NOT NULL"
+        )
+        if complete != (2,):
+            return
+        params: dict[str, Any] = {"now": now, "keys": None if keys is None else json.dumps(keys)}
+        chosen = "1" if keys is None else "id IN (SELECT value FROM json_each(:keys))"
+        self.db.execute(
+            f"""
+            WITH decided AS (
+                SELECT id AS issue, requester_id AS who,
+                    requester_id IN (SELECT id FROM users) AND requester_id NOT IN
+                        (SELECT id FROM contacts WHERE placeholder = 0) AS is_user
+                FROM issues WHERE {chosen}
+            )
+            UPDATE issues SET synced_at = :now,
+                requester_contact_id = CASE WHEN is_user THEN NULL ELSE who END,
+                requester_user_id = CASE WHEN is_user THEN who END
+            FROM decided WHERE id = issue
+                AND (requester_contact_id IS NOT CASE WHEN is_user THEN NULL ELSE who END
+                    OR requester_user_id IS NOT CASE WHEN is_user THEN who END)
+            """,
+            params,
+        )
+        self.db.execute(
+            f"""
+            INSERT OR IGNORE INTO contacts (id, email, placeholder, synced_at)
+            SELECT requester_contact_id, max(requester_email), 1, :now FROM issues
+            WHERE requester_contact_id IS NOT NULL AND {chosen} GROUP BY 1
+            """,
+            params,
+        )
+        if keys is None:
+            # Who was taken for a contact before the users' list named them.
+            self.db.execute(
+                """
+                DELETE FROM contacts WHERE placeholder = 1 AND id IN (SELECT id FROM users)
+                    AND NOT EXISTS (SELECT 1 FROM issues WHERE requester_contact_id = contacts.id)
+                    AND NOT EXISTS (
+                        SELECT 1 FROM issue_messages WHERE author_contact_id = contacts.id)
+                """
+            )
+
+    def _mark_gone(self, stream: Stream, where: str, params: list[Any], now: str) -> int:
+        live = "placeholder = 0" if "placeholder" in self.tables.types(stream.name) else "1"
+        return self.db.execute(
+            f"UPDATE {stream.name} SET deleted_at = ?, synced_at = ?"
+            f" WHERE {where} AND deleted_at IS NULL AND {live}",
+            [now, now, *params],
+        ).rowcount
+
+    def _forget_children(self, stream: Stream, parent: str) -> None:
+        self.db.execute(
+            "DELETE FROM _pylon_children WHERE stream = ? AND parent = ?", [stream.name, parent]
+        )
+
+    def _save(
+        self, stream: Stream, checkpoint: Checkpoint, completed_at: str | None = None
+    ) -> None:
+        self.db.execute(
+            "INSERT INTO _pylon_checkpoints VALUES (:stream, :fingerprint, :state, :completed_at)"
+            " ON CONFLICT (stream) DO UPDATE SET fingerprint = :fingerprint, state = :state,"
+            " completed_at = coalesce(:completed_at, completed_at)",
+            {
+                "stream": stream.name,
+                "fingerprint": fingerprint(stream),
+                "state": checkpoint.to_json(),
+                "completed_at": completed_at,
+            },
+        )
+
+    def _one(self, sql: str, *params: Any) -> Any:
+        return self.db.execute(sql, list(params)).fetchone()
