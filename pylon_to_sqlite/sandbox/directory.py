@@ -1,0 +1,188 @@
+"""The flat streams of a workspace: accounts, people, tags, articles and the rest."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from functools import wraps
+from typing import Any, TypeVar, cast
+
+from .defaults import DEFAULTS, new_fields
+from .payloads import Book, Person, fresh, record_payload
+from .records import Fields, Record, merged_custom_fields
+from .timeline import Position, Timeline
+from .times import millis, written
+
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+
+_PEOPLE = {"contacts": "contact", "users": "user"}
+_NEWEST_FIRST = ("accounts", "contacts")
+
+
+def locked(method: _Method) -> _Method:
+    """Let only one thread at a time into a workspace: tests change it while it is served."""
+
+    @wraps(method)
+    def alone(self: Directory, *args: Any, **kwargs: Any) -> Any:
+        with self.lock:
+            return method(self, *args, **kwargs)
+
+    return cast(_Method, alone)
+
+
+def readable(fields: Fields) -> Fields:
+    """Fields of a payload in which times were given as epoch seconds."""
+    return {name: _readable(name, value) for name, value in fields.items()}
+
+
+def _readable(name: str, value: Any) -> Any:
+    is_time = name.endswith(("_at", "_time")) and isinstance(value, (int, float))
+    return written(millis(value)) if is_time else value
+
+
+class Directory:
+    """Records by stream and key, what they say about each other, and the clock."""
+
+    def __init__(self, clock: Callable[[], float] = time.time, *, seed: int = 0) -> None:
+        self.clock = clock
+        self.lock = threading.RLock()
+        self.book = Book()
+        self._random = random.Random(seed)
+        self._records: dict[str, dict[str, Record]] = {stream: {} for stream in DEFAULTS}
+        self._order: dict[str, Timeline] = {stream: Timeline() for stream in DEFAULTS}
+        self._added: dict[str, int] = dict.fromkeys(DEFAULTS, 0)
+
+    def new_id(self) -> str:
+        """The next id: a UUID, but the same one for the same seed."""
+        return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
+
+    def moment(self, at: float | None) -> int:
+        """The milliseconds of a time given in seconds, or of now."""
+        return millis(self.clock() if at is None else at)
+
+    def add(self, stream: str, *, at: float | None = None, **fields: Any) -> str:
+        """Add a record; what is not given is made up. Answers its key."""
+        if stream == "articles":
+            raise ValueError("an article belongs to a knowledge base: use add_article")
+        return self._add(stream, at, fields).key
+
+    def change(self, stream: str, key: str, *, at: float | None = None, **fields: Any) -> None:
+        """Change fields of a record, and with them its updated_at where it has one."""
+        self._change(self._record(stream, key), at, fields)
+
+    @locked
+    def remove(self, stream: str, key: str) -> None:
+        """Remove a record without a trace; others may go on naming it by its id."""
+        del self._records[stream][key]
+        self._order[stream].drop(key)
+
+    @locked
+    def add_article(self, knowledge_base: str, *, at: float | None = None, **fields: Any) -> str:
+        """Add an article to a knowledge base. Answers its id."""
+        base = self._record("knowledge_bases", knowledge_base)
+        article = self._add("articles", at, fields)
+        article.parent = base.key
+        if article.fields["is_published"]:
+            article.fields.setdefault("last_published_at", written(article.created))
+        return article.key
+
+    @locked
+    def change_article(self, article: str, *, at: float | None = None, **fields: Any) -> None:
+        """Change fields of an article; its last_edited_at moves."""
+        record = self._record("articles", article)
+        self._change(record, at, fields)
+        if fields.get("is_published") or "current_published_content_html" in fields:
+            record.fields["last_published_at"] = written(record.updated)
+
+    def remove_article(self, article: str) -> None:
+        """Remove an article without a trace."""
+        self.remove("articles", article)
+
+    @locked
+    def deactivate_user(self, user: str) -> None:
+        """Leave a user out of the usual list; issues and messages still name them."""
+        self._record("users", user).deactivated = True
+
+    @locked
+    def records(self, stream: str) -> list[Fields]:
+        """The records of a stream, as the API gives them now."""
+        return [self.payload(record) for record in self.listed(stream)]
+
+    @locked
+    def articles(self, knowledge_base: str) -> list[Fields]:
+        """The articles of a knowledge base as the API gives them now, newest first."""
+        return [self.payload(article) for article in self.newest("articles", knowledge_base)]
+
+    def payload(self, record: Record) -> Fields:
+        """A record as the API gives it now."""
+        return record_payload(record, self.book)
+
+    def listed(self, stream: str, *, deactivated: bool = False) -> list[Record]:
+        """The records of a stream in the order in which the API lists them."""
+        if stream in _NEWEST_FIRST:
+            return list(self.newest(stream))
+        records = self._records[stream].values()
+        return [record for record in records if deactivated or not record.deactivated]
+
+    def newest(
+        self, stream: str, parent: str = "", before: Position | None = None
+    ) -> Iterator[Record]:
+        """The records of a stream from the newest back, from the first one older than `before`."""
+        records = self._records[stream]
+        for _, key in self._order[stream].newest(before):
+            if not parent or records[key].parent == parent:
+                yield records[key]
+
+    def find(self, stream: str, key: str) -> Record | None:
+        """A record by its key."""
+        return self._records[stream].get(key)
+
+    @locked
+    def _add(self, stream: str, at: float | None, given: Fields) -> Record:
+        if stream not in DEFAULTS:
+            raise ValueError(f"unknown stream {stream!r}: one of {', '.join(DEFAULTS)}")
+        given = fresh(given)
+        key = given.pop("id", None) or self.new_id()
+        fields = readable(new_fields(stream, self._added[stream], key, given))
+        if stream == "issue_statuses":
+            key = fields["slug"]
+        elif stream == "custom_fields" and key in self._records[stream]:
+            # Their ids are unique within one object type only.
+            fields["id"], key = key, f"{fields['object_type']}:{key}"
+        if key in self._records[stream]:
+            raise ValueError(f"{stream} already has {key!r}")
+        self._added[stream] += 1
+        ms = self.moment(at)
+        record = Record(key, stream, ms, ms, fields)
+        self._records[stream][key] = record
+        self._order[stream].put(key, ms)
+        self._note(record)
+        return record
+
+    @locked
+    def _change(self, record: Record, at: float | None, given: Fields) -> None:
+        given = readable(fresh(given))
+        if "custom_fields" in given:
+            current = record.fields["custom_fields"]
+            given["custom_fields"] = merged_custom_fields(current, given["custom_fields"])
+        record.fields.update(given)
+        record.updated = max(record.updated, self.moment(at))
+        self._note(record)
+
+    def _note(self, record: Record) -> None:
+        """Keep what other records say about this one."""
+        fields, key = record.fields, record.key
+        if record.stream in _PEOPLE:
+            kind = _PEOPLE[record.stream]
+            about = (fields["name"], fields["email"], fields["avatar_url"])
+            self.book.people[key] = Person(kind, key, *about)
+        elif record.stream == "accounts":
+            self.book.external_ids[key] = fields["external_ids"]
+        elif record.stream == "user_roles":
+            self.book.roles[key] = {"id": key, "name": fields["name"], "slug": fields["slug"]}
+
+    def _record(self, stream: str, key: str) -> Record:
+        return self._records[stream][key]

@@ -1,0 +1,66 @@
+"""What several test files need: a clock that only counts, and a workspace behind an API."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from desk import Desk, open_desk
+
+from pylon_to_sqlite.limits import Clock
+from pylon_to_sqlite.sandbox.api import Api
+from pylon_to_sqlite.sandbox.workspace import Workspace
+
+NOW = 1_782_864_000.0  # 2026-07-01T00:00:00Z, a Wednesday
+
+
+class FakeClock:
+    """A clock that stands until somebody sleeps; calling it gives the time, as Workspace asks."""
+
+    def __init__(self, start: float = NOW) -> None:
+        self.time = start
+        self.slept: list[float] = []
+
+    def __call__(self) -> float:
+        return self.time
+
+    def now(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.time += seconds
+
+    @property
+    def clock(self) -> Clock:
+        """The argument that the client takes."""
+        return Clock(self.now, self.sleep)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def workspace(clock: FakeClock) -> Workspace:
+    return Workspace(clock)
+
+
+@pytest.fixture
+def api(workspace: Workspace) -> Api:
+    return Api(workspace, allowance=None)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """The file to mirror into; it is not there yet."""
+    return tmp_path / "pylon.db"
+
+
+@pytest.fixture
+def desk(workspace: Workspace, clock: FakeClock) -> Desk:
+    """A small support desk, quiet since yesterday."""
+    desk = open_desk(workspace)
+    clock.sleep(86400.0)
+    return desk

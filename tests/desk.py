@@ -1,0 +1,84 @@
+"""A small support desk for the tests of the engine, with something in every table."""
+
+from dataclasses import dataclass
+
+from pylon_to_sqlite.sandbox.workspace import Workspace
+
+
+@dataclass
+class Desk:
+    """The ids of what the desk holds."""
+
+    workspace: Workspace
+    agents: list[str]
+    team: str
+    accounts: list[str]
+    contacts: list[str]
+    base: str
+    articles: list[str]
+    issues: list[str]
+
+
+def open_desk(workspace: Workspace, issues: int = 4) -> Desk:
+    """Fill an empty workspace."""
+    role = workspace.add("user_roles", name="Agent")
+    agents = [workspace.add("users", name=name, role=role) for name in ("Ann", "Bo")]
+    team = workspace.add("teams", name="First line", users=agents)
+    workspace.add("teams", name="Nobody yet", users=[])
+    for stream in ("tags", "ticket_forms", "activity_types", "issue_statuses"):
+        workspace.add(stream)
+    for object_type in ("issue", "account", "contact"):
+        workspace.add("custom_fields", object_type=object_type, slug=f"{object_type}.field")
+    accounts = [
+        workspace.add(
+            "accounts",
+            name=name,
+            owner=agents[0],
+            tags=["big", "old"],
+            domains=["a.example", "b.example"],
+            external_ids=[{"external_id": "7", "label": "crm"}],
+            custom_fields={"account.salesforce.Support_Tier__c": "gold"},
+        )
+        for name in ("Quarry", "Harbour")
+    ]
+    contacts = [
+        workspace.add(
+            "contacts",
+            name=name,
+            account=account,
+            custom_fields={"vip": "true"},
+            external_ids=[{"external_id": name, "label": "crm"}],
+        )
+        for name, account in zip(("Zoë", "Yusuf", "李娜"), [*accounts, accounts[0]], strict=True)
+    ]
+    base = workspace.add("knowledge_bases", title="Help")
+    articles = [
+        workspace.add_article(base, title=f"Article {number}", author_user_id=agents[1])
+        for number in range(3)
+    ]
+    desk = Desk(workspace, agents, team, accounts, contacts, base, articles, [])
+    for number in range(issues):
+        open_issue(desk, number)
+    return desk
+
+
+def open_issue(desk: Desk, number: int) -> str:
+    """One more issue with a conversation; every third is a user's own."""
+    workspace = desk.workspace
+    requester = [*desk.contacts[:2], desk.agents[0]][number % 3]
+    issue = workspace.open_issue(
+        title=f"Question {number}",
+        body_html=f"<p>Why {number}?</p><p>It was fine before.</p>",
+        account=desk.accounts[number % 2],
+        requester=requester,
+        type=["conversation", "ticket"][number % 2],
+        assignee=desk.agents[number % 2],
+        team=desk.team,
+        tags=["bug", f"tag-{number % 3}"],
+        custom_fields={"priority": "high", "areas": ["import", "export"]},
+    )
+    workspace.reply(issue, html=f"<p>Because {number}.</p>", author=desk.agents[0])
+    workspace.reply(issue, html="<p>Careful: late payer.</p>", author=desk.agents[1], private=True)
+    workspace.reply(issue, html="<p>I am a bot.</p>", author_name="Helper")
+    desk.issues.append(issue)
+    return issue

@@ -1,0 +1,196 @@
+"""What fails, fails alone, is told, and is made good by the next run."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from desk import Desk
+from mirroring import DAY, errors, live, rows, sync
+from oracle import differences
+
+from pylon_to_sqlite.errors import Unauthorized
+from pylon_to_sqlite.sandbox.api import Api
+from pylon_to_sqlite.streams import STREAMS
+
+FAULTS = [
+    *("400", "403", "404", "410", "422", "500", "502-html", "503", "408", "html", "torn"),
+    *("errors-on-200", "data-object", "no-key", "not-an-object", "reset", "timeout", "half-body"),
+]
+PATHS = {
+    stream.name: stream.path.replace("{id}", "[^/]+")
+    for stream in STREAMS
+    if not stream.is_by_staleness
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("stream", PATHS)
+def test_a_stream_that_fails_leaves_the_others_alone_and_recovers(
+    path: Path, desk: Desk, api: Api, clock: Any, stream: str, fault: str
+) -> None:
+    api.misbehave(fault, PATHS[stream], times=-1)
+    assert set(errors(sync(path, api, clock))) == {stream}
+    assert rows(path, "PRAGMA foreign_key_check") == []
+    api.behave()
+    clock.sleep(DAY)
+    assert errors(sync(path, api, clock)) == {}
+    assert differences(path, desk.workspace) == []
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("child", ["messages", "threads"])
+def test_children_that_fail_stay_stale_and_the_others_go_on(
+    path: Path, desk: Desk, api: Api, clock: Any, child: str, fault: str
+) -> None:
+    bad = desk.issues[2]
+    api.misbehave(fault, f"/issues/{bad}/{child}", times=-1)
+    failed = errors(sync(path, api, clock))
+    assert set(failed) == {f"issue_{child}"}
+    if fault not in ("reset", "timeout", "half-body", "html", "torn", "502-html"):
+        assert bad in failed[f"issue_{child}"]
+    with_children = {row["issue_id"] for row in live(path, f"issue_{child}")}
+    assert with_children == {
+        issue for issue in desk.issues if issue != bad and _children(desk, child, issue)
+    }
+    api.behave()
+    before = api.count(f"GET /issues/[^/]+/{child}")
+    sync(path, api, clock)
+    assert api.count(f"GET /issues/[^/]+/{child}") == before + 1
+    assert differences(path, desk.workspace) == []
+
+
+def _children(desk: Desk, child: str, issue: str) -> list[Any]:
+    return getattr(desk.workspace, child)(issue)
+
+
+@pytest.mark.parametrize("status", ["400", "404", "410"])
+def test_an_issue_that_is_gone_is_marked_gone_with_its_children_and_is_no_failure(
+    path: Path, desk: Desk, api: Api, clock: Any, status: str
+) -> None:
+    sync(path, api, clock)
+    gone = desk.issues[1]
+    desk.workspace.reply(gone, html="<p>One last word.</p>", author=desk.contacts[0])
+    clock.sleep(DAY)
+    sync(path, api, clock, "issues")
+    desk.workspace.delete_issue(gone)
+    api.misbehave(status, f"/issues/{gone}/.*", times=-1)
+    outcome = sync(path, api, clock)
+    assert errors(outcome) == {}
+    counts = {one.stream.name: one.counts for one in outcome.results}
+    assert counts["issues"].gone == 1
+    for table, column in (("issues", "id"), ("issue_messages", "issue_id")):
+        assert gone not in {row[column] for row in live(path, table)}
+        kept = rows(path, f"SELECT deleted_at FROM {table} WHERE {column} = ?", [gone])
+        assert kept, "nothing is lost"
+        assert all(row["deleted_at"] for row in kept)
+    assert differences(path, desk.workspace) == []
+    api.log.clear()
+    sync(path, api, clock)
+    assert not [one for one in api.log if gone in one.path], "it is not asked for again"
+
+
+def test_a_stray_404_on_children_is_not_gone(path: Path, desk: Desk, api: Api, clock: Any) -> None:
+    api.misbehave("404", f"/issues/{desk.issues[0]}/messages", times=-1)
+    assert set(errors(sync(path, api, clock))) == {"issue_messages"}
+    assert len(live(path, "issues")) == 4
+
+
+def test_an_issue_that_came_back_gets_its_children_again(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    sync(path, api, clock)
+    desk.workspace.change_issue(desk.issues[0], title="Touched")
+    clock.sleep(DAY)
+    api.misbehave("404", f"/issues/{desk.issues[0]}.*", times=-1)
+    sync(path, api, clock)
+    assert differences(path, desk.workspace) != []
+    api.behave()
+    sync(path, api, clock, full=True)
+    assert differences(path, desk.workspace) == []
+
+
+def test_when_children_fail_five_times_in_a_row_the_stream_stops(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    """It is not the issues then, and each would cost its tries."""
+    for number in range(20):
+        desk.workspace.open_issue(title=f"{number}", body_html="<p>x</p>")
+    clock.sleep(DAY)
+    api.misbehave("500", r"/issues/[^/]+/messages", times=-1)
+    assert set(errors(sync(path, api, clock))) == {"issue_messages"}
+    assert api.count("GET /issues/[^/]+/messages") <= 5 * 5
+    assert len(live(path, "issue_threads")) == sum(
+        len(desk.workspace.threads(issue)) for issue in desk.issues
+    )
+
+
+def test_a_knowledge_base_that_fails_leaves_the_others_alone(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    other = desk.workspace.add("knowledge_bases", title="Other")
+    desk.workspace.add_article(other, title="There")
+    api.misbehave("500", f"/knowledge-bases/{desk.base}/articles", times=-1)
+    failed = errors(sync(path, api, clock))
+    assert set(failed) == {"knowledge_base_articles"}
+    assert [row["title"] for row in live(path, "knowledge_base_articles")] == ["There"]
+
+
+def test_a_token_revoked_in_the_middle_stops_the_run_with_all_before_committed(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    api.misbehave("401", "/contacts", times=-1)
+    with pytest.raises(Unauthorized):
+        sync(path, api, clock)
+    assert len(live(path, "accounts")) == 2
+    assert not [one for one in api.log if one.path.startswith("/issues")]
+    run = rows(path, "SELECT outcome FROM _pylon_runs")
+    assert run == [{"outcome": "failed"}]
+
+
+def test_an_error_tells_pylons_words_and_its_request_id(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    api.misbehave("403", "/teams", times=-1)
+    error = errors(sync(path, api, clock, "teams"))["teams"]
+    assert "GET /teams" in error
+    assert "403" in error
+    assert "permission_denied" in error
+    assert "request_id" in error
+
+
+@pytest.mark.parametrize("fault", ["429", "429-no-header", "429-retry-after-date"])
+def test_a_429_is_waited_out_and_no_failure(
+    path: Path, desk: Desk, api: Api, clock: Any, fault: str
+) -> None:
+    api.misbehave(fault, ".*", times=12, after=3)
+    assert errors(sync(path, api, clock)) == {}
+    assert differences(path, desk.workspace) == []
+    assert sum(clock.slept) > 60
+
+
+@pytest.mark.parametrize("era", ["2025", "2026", 3])
+def test_a_mirror_under_enforced_allowances_is_whole(
+    path: Path, desk: Desk, clock: Any, era: Any
+) -> None:
+    for number in range(60):
+        desk.workspace.open_issue(title=f"{number}", body_html="<p>x</p>")
+    api = Api(desk.workspace, allowance=era)
+    clock.sleep(DAY)
+    assert errors(sync(path, api, clock)) == {}
+    assert differences(path, desk.workspace) == []
+
+
+def test_the_client_never_writes(path: Path, desk: Desk, api: Api, clock: Any) -> None:
+    sync(path, api, clock)
+    assert api.writes == []
+
+
+def test_records_that_name_an_unknown_field_keep_it(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    api.misbehave("extra-field", ".*", times=-1)
+    outcome = sync(path, api, clock)
+    assert errors(outcome) == {}
+    assert {name.partition(".")[0] for name in outcome.new_columns} >= {
+        stream.name for stream in STREAMS
+    }

@@ -1,0 +1,129 @@
+"""References hold after any sync, and say who is who."""
+
+from pathlib import Path
+from typing import Any
+
+from desk import Desk, open_issue
+from mirroring import DAY, errors, live, rows, sync
+from oracle import differences
+
+from pylon_to_sqlite.sandbox.api import Api
+
+
+def requester(path: Path, issue: str) -> tuple[Any, ...]:
+    (row,) = rows(
+        path,
+        "SELECT requester_id, requester_contact_id, requester_user_id FROM issues WHERE id = ?",
+        [issue],
+    )
+    return tuple(row.values())
+
+
+def placeholders(path: Path, table: str) -> list[dict[str, Any]]:
+    return rows(path, f"SELECT * FROM {table} WHERE placeholder = 1")
+
+
+def test_issues_alone_have_placeholders_for_all_they_refer_to(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    sync(path, api, clock, "issues")
+    assert rows(path, "PRAGMA foreign_key_check") == []
+    assert {row["id"] for row in placeholders(path, "accounts")} == {*desk.accounts}
+    ann, bo = (one for one in desk.workspace.records("users"))
+    users = {row["id"]: row["email"] for row in placeholders(path, "users")}
+    assert users == {ann["id"]: ann["email"], bo["id"]: bo["email"]}
+    assert live(path, "accounts") == []
+
+
+def test_a_placeholder_is_replaced_when_the_record_itself_comes(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    sync(path, api, clock, "issues")
+    outcome = sync(path, api, clock)
+    counts = {one.stream.name: one.counts.new for one in outcome.results}
+    assert counts["accounts"] == 2
+    assert placeholders(path, "accounts") == placeholders(path, "users") == []
+    assert differences(path, desk.workspace) == []
+
+
+def test_who_asked_is_decided_once_both_lists_are_there(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    contact, user = desk.contacts[0], desk.agents[0]
+    sync(path, api, clock, "issues")
+    assert requester(path, desk.issues[0]) == (contact, None, None)
+    sync(path, api, clock, "contacts")
+    assert requester(path, desk.issues[2]) == (user, None, None)
+    sync(path, api, clock, "users")
+    assert requester(path, desk.issues[0]) == (contact, contact, None)
+    assert requester(path, desk.issues[2]) == (user, None, user)
+    assert placeholders(path, "contacts") == []
+
+
+def test_a_requester_in_neither_list_is_a_contact_until_a_list_says_otherwise(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    sync(path, api, clock)
+    workspace = desk.workspace
+    agent = workspace.add("users", name="New agent", email="new@northwind.example")
+    issue = workspace.open_issue(title="By a new agent", body_html="<p>x</p>", requester=agent)
+    clock.sleep(DAY)
+    sync(path, api, clock, "issues", "issue_messages")
+    # The message says that its author is a user, so the requester is one.
+    assert requester(path, issue) == (agent, None, agent)
+    newcomer = workspace.add("contacts", name="Newcomer")
+    issue = workspace.open_issue(title="By a newcomer", body_html="<p>x</p>", requester=newcomer)
+    clock.sleep(DAY)
+    sync(path, api, clock, "issues")
+    assert requester(path, issue) == (newcomer, newcomer, None)
+    assert [row["id"] for row in placeholders(path, "contacts")] == [newcomer]
+    sync(path, api, clock)
+    assert placeholders(path, "contacts") == placeholders(path, "users") == []
+    assert differences(path, workspace) == []
+
+
+def test_a_changed_requester_is_decided_anew(path: Path, desk: Desk, api: Api, clock: Any) -> None:
+    sync(path, api, clock)
+    desk.workspace.change_issue(desk.issues[0], requester=desk.agents[1])
+    desk.workspace.change_issue(desk.issues[2], requester=desk.contacts[2])
+    clock.sleep(DAY)
+    sync(path, api, clock)
+    assert requester(path, desk.issues[0]) == (desk.agents[1], None, desk.agents[1])
+    assert requester(path, desk.issues[2]) == (desk.contacts[2], desk.contacts[2], None)
+
+
+def test_a_deactivated_agent_stays_as_a_placeholder_and_breaks_no_key(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    desk.workspace.deactivate_user(desk.agents[1])
+    assert errors(sync(path, api, clock)) == {}
+    assert [row["id"] for row in placeholders(path, "users")] == [desk.agents[1]]
+    assert differences(path, desk.workspace) == []
+
+
+def test_a_note_in_a_thread_that_is_not_listed_has_a_placeholder_of_its_issue(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    api.misbehave("data-null", "/issues/[^/]+/threads", times=-1)
+    sync(path, api, clock)
+    threads = placeholders(path, "issue_threads")
+    assert {row["issue_id"] for row in threads} == {*desk.issues}
+    assert rows(path, "PRAGMA foreign_key_check") == []
+
+
+def test_issue_groups_refer_to_their_issues_even_outside_the_scope(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    desk.workspace.change_issue(desk.issues[1], parent_issue_group=desk.issues[0], touch=False)
+    clock.sleep(DAY)
+    new = open_issue(desk, 5)
+    desk.workspace.change_issue(new, parent_issue_group=desk.issues[0])
+    clock.sleep(1)
+    since = desk.workspace.records("issues")[0]["created_at"]
+    sync(path, api, clock, since=since)
+    assert [row["id"] for row in live(path, "issues")] == [new]
+    assert placeholders(path, "issues")[0]["id"] == desk.issues[0]
+    assert placeholders(path, "issues")[0]["number"] == 1
+    sync(path, api, clock, since="2020-01-01T00:00:00Z")
+    assert placeholders(path, "issues") == []
+    assert differences(path, desk.workspace) == []

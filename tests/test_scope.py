@@ -1,0 +1,147 @@
+"""--since and --full: what is loaded, what is remembered, and what a later run makes of it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from desk import Desk, open_desk
+from mirroring import DAY, die, errors, live, rows, sync
+from oracle import differences
+
+from pylon_to_sqlite.plan import Checkpoint
+from pylon_to_sqlite.sandbox.api import Api
+from pylon_to_sqlite.sandbox.workspace import Workspace
+from pylon_to_sqlite.streams import ISSUES
+
+
+@pytest.fixture
+def months(workspace: Workspace, clock: Any) -> Desk:
+    """Ten issues, one a month, from 2026-07-01 on; then two days of nothing."""
+    desk = open_desk(workspace, issues=0)
+    for number in range(10):
+        desk.issues.append(workspace.open_issue(title=f"{number}", body_html="<p>x</p>"))
+        clock.sleep(30 * DAY)
+    return desk
+
+
+def titles(path: Path) -> str:
+    return "".join(sorted(row["title"] for row in live(path, "issues")))
+
+
+def checkpoint(path: Path) -> Checkpoint:
+    (row,) = rows(path, f"SELECT state FROM _pylon_checkpoints WHERE stream = '{ISSUES.name}'")
+    return Checkpoint.from_json(row["state"])
+
+
+def test_the_first_load_takes_what_was_updated_since(
+    path: Path, months: Desk, api: Api, clock: Any
+) -> None:
+    sync(path, api, clock, "issues", since="2026-12-28T00:00:00Z")  # the day of number 6
+    assert titles(path) == "6789"
+
+
+def test_since_is_remembered_by_runs_that_do_not_name_it(
+    path: Path, months: Desk, api: Api, clock: Any
+) -> None:
+    sync(path, api, clock, "issues", since="2026-12-28T00:00:00Z")
+    clock.sleep(DAY)
+    months.workspace.change_issue(months.issues[2], tags=["back"])
+    clock.sleep(DAY)
+    sync(path, api, clock, "issues")
+    assert titles(path) == "26789"
+    assert checkpoint(path).since == "2026-12-28T00:00:00Z"
+
+
+def test_an_earlier_since_loads_what_was_skipped_and_no_more(
+    path: Path, months: Desk, api: Api, clock: Any
+) -> None:
+    sync(path, api, clock, "issues", "issue_messages", since="2026-12-28T00:00:00Z")
+    clock.sleep(DAY)
+    sync(path, api, clock, "issues", "issue_messages", since="2026-09-01T00:00:00Z")
+    assert titles(path) == "3456789"
+    assert api.count("GET /issues/[^/]+/messages") == 7
+    clock.sleep(DAY)
+    sync(path, api, clock, "issues", since="2026-06-30")
+    assert titles(path) == "0123456789"
+
+
+def test_a_later_since_takes_nothing_away(path: Path, months: Desk, api: Api, clock: Any) -> None:
+    sync(path, api, clock, "issues")
+    clock.sleep(DAY)
+    sync(path, api, clock, "issues", since="2027-01-01T00:00:00Z")
+    assert titles(path) == "0123456789"
+    assert checkpoint(path).since is None
+
+
+def test_since_is_remembered_even_where_the_first_page_fails(
+    path: Path, months: Desk, api: Api, clock: Any
+) -> None:
+    api.misbehave("500", "/issues/search", times=-1)
+    sync(path, api, clock, "issues", since="2026-12-28T00:00:00Z")
+    api.behave()
+    sync(path, api, clock, "issues")
+    assert titles(path) == "6789"
+
+
+def test_an_earlier_load_that_died_is_finished_by_a_run_that_does_not_name_it(
+    path: Path, months: Desk, api: Api, clock: Any
+) -> None:
+    sync(path, api, clock, "issues", since="2026-12-28T00:00:00Z")
+    clock.sleep(DAY)
+    assert die(path, api, clock, 1, "issues", since="2026-09-01T00:00:00Z")
+    sync(path, api, clock, "issues")
+    assert titles(path) == "3456789"
+
+
+def test_full_reads_everything_again(path: Path, desk: Desk, api: Api, clock: Any) -> None:
+    """Also what changed without a sign."""
+    sync(path, api, clock)
+    clock.sleep(DAY)
+    message = desk.workspace.messages(desk.issues[0])[0]["id"]
+    desk.workspace.edit_message(message, "<p>Quietly changed.</p>", touch=False)
+    desk.workspace.change_issue(desk.issues[1], title="Quietly too", touch=False)
+    sync(path, api, clock)
+    assert differences(path, desk.workspace) != []
+    assert errors(sync(path, api, clock, full=True)) == {}
+    assert differences(path, desk.workspace) == []
+
+
+def test_full_that_died_goes_on_with_or_without_the_word(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    sync(path, api, clock)
+    clock.sleep(DAY)
+    before = api.count(r"GET /issues/[^/]+/(messages|threads)")
+    deaths = 0
+    names = ("issues", "issue_messages", "issue_threads")
+    while die(path, api, clock, 4, *names, full=deaths % 2 == 0):
+        deaths += 1
+        clock.sleep(60)
+        assert deaths < 20
+    assert deaths > 1
+    assert api.count(r"GET /issues/[^/]+/(messages|threads)") - before == 8
+    clock.sleep(DAY)
+    sync(path, api, clock)
+    assert api.count(r"GET /issues/[^/]+/(messages|threads)") - before == 8, "full is over"
+
+
+def test_a_changed_definition_of_a_stream_starts_over_in_the_same_scope(
+    path: Path, months: Desk, api: Api, clock: Any
+) -> None:
+    sync(path, api, clock, "issues", since="2026-12-28T00:00:00Z")
+    months.workspace.change_issue(months.issues[8], title="x", touch=False)
+    import sqlite3
+    from contextlib import closing
+
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE _pylon_checkpoints SET fingerprint = 'by created_at'")
+    sync(path, api, clock, "issues")
+    assert titles(path) == "679x"
+    assert checkpoint(path).since == "2026-12-28T00:00:00Z"
+
+
+def test_a_child_brings_its_parent(path: Path, desk: Desk, api: Api, clock: Any) -> None:
+    outcome = sync(path, api, clock, "issue_messages")
+    assert [one.stream.name for one in outcome.results] == ["issues", "issue_messages"]
+    assert len(live(path, "issue_messages")) == 16
+    assert rows(path, "PRAGMA foreign_key_check") == []
