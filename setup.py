@@ -23,7 +23,6 @@ setup(
         "click",
         "datasette",
         "httpx<1",
-        "selectolax",
         "sqlite-utils>=4.2,<5",
     ],
     extras_require={

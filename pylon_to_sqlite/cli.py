@@ -40,7 +40,7 @@ def _stream_names(
 
 def _since(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
     """A date or an RFC 3339 time in the past, as UTC in whole seconds."""
-    from pylon_to_sqlite.plan import ISO
+    from pylon_to_sqlite.plan import ISO, iso
     from pylon_to_sqlite.rows import utc
 
     if value is None:
@@ -54,7 +54,8 @@ def _since(ctx: click.Context, param: click.Parameter, value: str | None) -> str
         ) from None
     if moment > datetime.now(timezone.utc):
         raise click.BadParameter(f"{value!r} is in the future")
-    return moment.strftime(ISO)
+    # Before there was Pylon all dates mean the same.
+    return iso(max(moment, datetime(2000, 1, 1, tzinfo=timezone.utc)))
 
 
 @contextmanager
@@ -171,6 +172,7 @@ def streams(as_json: bool) -> None:
     rows = [
         {
             "stream": stream.name,
+            "table": stream.name,
             "parent": stream.parent and stream.parent.name,
             "endpoint": f"{stream.method} {stream.path}",
             "kept": stream.kept,
@@ -181,7 +183,7 @@ def streams(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
-    head = ("stream and table", "parent", "endpoint", "kept up to date by reading")
+    head = ("stream and table", "parent", "endpoint", "how it is kept up to date")
     click.echo(table([head, *[(r["stream"], r["parent"], r["endpoint"], r["kept"]) for r in rows]]))
 
 

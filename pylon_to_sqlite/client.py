@@ -10,14 +10,26 @@ from urllib.parse import unquote, urlsplit
 
 import httpx
 
-from pylon_to_sqlite.errors import Gone, PylonError, Refused, Unauthorized, Unavailable, Unexpected
+from pylon_to_sqlite.errors import (
+    Gone,
+    PylonError,
+    Refused,
+    Unauthorized,
+    Unavailable,
+    Unexpected,
+    Unusable,
+)
 from pylon_to_sqlite.limits import MINUTE, Clock, http_date, told_to_wait
 from pylon_to_sqlite.plan import Page, Request, iso
+from pylon_to_sqlite.text import clean
 
 US = "https://api.usepylon.com"
 EU = "https://api.eu.usepylon.com"
 
 TRIES = 5
+# Far more than 999 issues need; an answer that goes on and on is cut off.
+MAX_BYTES = 256 * 2**20
+MAX_SECONDS = 600.0
 MAX_WAIT = 3600.0
 MAX_REFUSALS = 100
 
@@ -46,6 +58,18 @@ class Answer(NamedTuple):
     method: str
     path: str
     status: int
+
+
+class Reply(NamedTuple):
+    """An answer that has wholly arrived."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def reason(self) -> str:
+        return httpx.codes.get_reason_phrase(self.status)
 
 
 class _Passing(Exception):
@@ -117,7 +141,9 @@ class Client:
                 f"GET /me on {self.api_url} names no organisation. Is this Pylon's API?"
             )
         email = user.get("email") if isinstance(user, Mapping) else None
-        return Me(data["id"], str(data.get("name") or ""), str(email) if email else None)
+        return Me(
+            clean(data["id"]), clean(str(data.get("name") or "")), clean(str(email or "")) or None
+        )
 
     def fetch(self, request: Request) -> Page:
         """One page of a list or search. Raises any of the errors but Unusable and Busy."""
@@ -131,6 +157,15 @@ class Client:
         """The whole answer, unwrapped."""
         return self._tried(request, lambda payload: payload)
 
+    def look(self, request: Request) -> Page:
+        """One page of whatever the path answers; a single record is a page of one."""
+
+        def read(payload: Mapping[str, Any]) -> Page:
+            data = payload.get("data")
+            return Page([data]) if isinstance(data, Mapping) else _page(request, payload)
+
+        return self._tried(request, read)
+
     def _tried(
         self, request: Request, read: Callable[[Mapping[str, Any]], _T], *, first: bool = False
     ) -> _T:
@@ -139,12 +174,12 @@ class Client:
         refusals = tries = 0
         while True:
             try:
-                response = self._sent(request, FIRST if first else PATIENT)
-                if response.status_code == 429:
+                reply = self._sent(request, first)
+                if reply.status == 429:
                     refusals += 1
-                    self._wait_for_allowance(request, response, refusals)
+                    self._wait_for_allowance(request, reply, refusals)
                     continue
-                return read(self._payload(request, response))
+                return read(self._payload(request, reply))
             except _Passing as fault:
                 tries += 1
                 backoff = 2.0 ** (tries - 1) * (1 + random.random() / 4)
@@ -154,35 +189,46 @@ class Client:
                     raise fault.then from None
                 self.clock.sleep(pause)
 
-    def _sent(self, request: Request, timeout: httpx.Timeout) -> httpx.Response:
+    def _sent(self, request: Request, first: bool) -> Reply:
         method, path = request.method, request.path
         if method != "GET" and not (method == "POST" and path.endswith("/search")):
             raise Unexpected(f"{method} {path} is not sent: this client only reads")
         try:
-            response = self._http.request(
+            with self._http.stream(
                 method,
                 self.api_url + checked_path(path),
                 params=dict(request.params) or None,
                 json=request.body if method == "POST" else None,
-                timeout=timeout,
-            )
+                timeout=FIRST if first else PATIENT,
+            ) as response:
+                reply = self._whole(response, FIRST_TRIES_END if first else MAX_SECONDS)
         except httpx.ConnectError as error:
             raise _Passing(Unavailable(f"cannot reach {self.api_url}: {error}")) from None
         except httpx.HTTPError as error:
             # str() of a timeout is often empty.
             what = str(error) or type(error).__name__
             raise _Passing(Unavailable(f"{method} {path}: no answer ({what})")) from None
-        date = http_date(response.headers.get("date", ""))
+        date = http_date(reply.headers.get("date", ""))
         if date is not None:
             self._ahead = date - self.clock.now()
-        self.requests += response.status_code != 429
-        self.on_answer(Answer(method, path, response.status_code))
-        return response
+        self.requests += reply.status != 429
+        self.on_answer(Answer(method, path, reply.status))
+        return reply
 
-    def _wait_for_allowance(
-        self, request: Request, response: httpx.Response, refusals: int
-    ) -> None:
-        told = told_to_wait(response.headers, self.clock.now() + self._ahead)
+    def _whole(self, response: httpx.Response, seconds: float) -> Reply:
+        """The answer with its body, unless that has no end in sight."""
+        began = self.clock.now()
+        body = bytearray()
+        for chunk in response.iter_bytes():
+            body += chunk
+            if len(body) > MAX_BYTES:
+                raise Unexpected(f"{response.url.path}: the answer is over {MAX_BYTES:,} bytes")
+            if self.clock.now() - began > seconds:
+                raise httpx.ReadTimeout(f"not complete after {seconds:.0f} s")
+        return Reply(response.status_code, response.headers, bytes(body))
+
+    def _wait_for_allowance(self, request: Request, reply: Reply, refusals: int) -> None:
+        told = told_to_wait(reply.headers, self.clock.now() + self._ahead)
         seconds = MINUTE if told is None else max(told, 0.2)
         if refusals > MAX_REFUSALS or seconds > MAX_WAIT:
             raise Unavailable(
@@ -194,46 +240,51 @@ class Client:
         self.waited += seconds
         self.clock.sleep(seconds)
 
-    def _payload(self, request: Request, response: httpx.Response) -> Mapping[str, Any]:
+    def _payload(self, request: Request, reply: Reply) -> Mapping[str, Any]:
         try:
-            payload = json.loads(response.content, parse_constant=_no_constant)
+            payload = json.loads(reply.body, parse_constant=_no_constant)
         except (ValueError, RecursionError):
             payload = None
         where = f"{request.method} {request.path}"
-        if response.status_code >= 300:
-            self._raise_status(where, response, payload)
+        if reply.status >= 300:
+            self._raise_status(where, reply, payload)
         if payload is None:
-            kind = "HTML" if response.content.lstrip()[:1] == b"<" else "no JSON"
+            kind = "HTML" if reply.body.lstrip()[:1] == b"<" else "no JSON"
             raise _Passing(Unexpected(f"{where}: the answer is {kind}"))
         if not isinstance(payload, Mapping):
             raise Unexpected(f"{where}: the answer is no object but a {type(payload).__name__}")
         if payload.get("errors"):
-            raise Refused(f"{where}: {_words(payload)}", status=400)
+            raise Refused(f"{where}: {self._said(payload)}", status=400)
         return payload
 
-    def _raise_status(self, where: str, response: httpx.Response, payload: object) -> NoReturn:
-        status = response.status_code
-        words = f"{where}: {status} {_words(payload) or response.reason_phrase}".rstrip()
+    def _raise_status(self, where: str, reply: Reply, payload: object) -> NoReturn:
+        status = reply.status
+        words = f"{where}: {status} {self._said(payload) or reply.reason}".rstrip()
         if status == 401:
             raise Unauthorized(self._unauthorized(payload), status=status)
         if status in (404, 410):
             raise Gone(words, status=status)
         if status >= 500 or status in _TRANSIENT:
-            wait = told_to_wait(response.headers, self.clock.now() + self._ahead)
+            wait = told_to_wait(reply.headers, self.clock.now() + self._ahead)
             raise _Passing(Unavailable(words, status=status), wait)
         if status < 400:
             raise Unexpected(f"{words}: redirects are not followed", status=status)
         raise Refused(words, status=status)
 
+    def _said(self, payload: object) -> str:
+        """Pylon's words for people, without the token, should it repeat it."""
+        return _words(payload).replace(self.token, "…")
+
     def _unauthorized(self, payload: object) -> str:
         if isinstance(payload, Mapping) and payload.get("code") == "wrong_region_token":
             other = US if self.api_url == EU else EU
             return (
-                f"this token belongs to another region than {self.api_url} ({_words(payload)}):"
+                f"this token belongs to another region than {self.api_url} ({self._said(payload)}):"
                 f" use --api-url {other}"
             )
+        said = self._said(payload) or "401"
         return (
-            f"Pylon does not accept the token ({_words(payload) or '401'}): an admin can create one"
+            f"Pylon does not accept the token ({said}): an admin can create one"
             " in Pylon under Settings > API; then run pylon-to-sqlite auth"
         )
 
@@ -244,27 +295,34 @@ def url_of(token: str) -> str:
 
 
 def checked_url(url: str) -> str:
-    """An address that a token may be sent to: https, or http on this machine. Raises Refused."""
-    parts = urlsplit(url)
-    local = parts.hostname in ("localhost", "127.0.0.1", "::1")
-    if not parts.hostname or parts.scheme not in ("https", *(("http",) if local else ())):
-        raise Refused(f"{url!r} is no address for Pylon's API: it must begin with https://")
+    """An address that a token may be sent to: https, or http on this machine. Raises Unusable."""
+    try:
+        parts = urlsplit(url)
+        local = parts.hostname in ("localhost", "127.0.0.1", "::1")
+        fine = parts.scheme == "https" or (local and parts.scheme == "http")
+        # An odd port raises; a name, a query or a fragment in it would not be an address alone.
+        fine = fine and bool(parts.hostname) and parts.port != 0 and not set(url) & set(" \\#?@")
+        fine = fine and url.isascii() and url.isprintable()
+    except ValueError:
+        fine = False
+    if not fine:
+        raise Unusable(f"{url!r} is no address for Pylon's API: it must begin with https://")
     return url.rstrip("/")
 
 
 def checked_token(token: str) -> str:
     """A token that fits in a header. Raises Unauthorized, without showing it."""
-    if not token.isascii() or not token.isprintable() or " " in token:
-        raise Unauthorized("the token holds characters that no token of Pylon's has")
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
+        raise Unauthorized("the token is empty or holds characters that no token of Pylon's has")
     return token
 
 
 def checked_path(path: str) -> str:
-    """A path below the API's address. Raises Refused for what could lead elsewhere."""
+    """A path below the API's address. Raises Unusable for what could lead elsewhere."""
     segments = [unquote(segment) for segment in path.split("/")]
     odd = not path.isascii() or not path.isprintable() or any(sign in path for sign in " \\?#")
     if not path.startswith("/") or path.startswith("//") or odd or {".", ".."} & set(segments):
-        raise Refused(f"{path!r} is no path of Pylon's API: it must begin with one /")
+        raise Unusable(f"{path!r} is no path of Pylon's API: it must begin with one /")
     return path
 
 
@@ -307,7 +365,8 @@ def _words(payload: object) -> str:
     said = [str(error) for error in errors] if isinstance(errors, list) else []
     words = ": ".join(filter(None, [str(payload.get("code") or ""), "; ".join(said)]))[:500]
     request_id = payload.get("request_id")
-    return f"{words} (request_id {request_id})" if request_id else words
+    # What goes on a terminal and into the file is cleaned, whatever the server sent.
+    return clean(f"{words} (request_id {request_id})" if request_id else words)
 
 
 def _no_constant(name: str) -> NoReturn:

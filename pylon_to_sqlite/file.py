@@ -14,10 +14,11 @@ _MAGIC = b"SQLite format 3\x00"
 
 
 class Mirror(NamedTuple):
-    """Whose workspace a file mirrors."""
+    """Whose workspace a file mirrors, and the tables in it that are not this tool's."""
 
     organization_id: str
     organization_name: str
+    other_tables: frozenset[str] = frozenset()
 
 
 def inspect(path: Path, *, must_exist: bool = False) -> Mirror | None:
@@ -100,11 +101,11 @@ def _read_only(path: Path) -> sqlite3.Connection:
 
 
 def _mirror(path: Path, connection: sqlite3.Connection) -> Mirror | None:
-    names = {
+    names = frozenset(
         str(name).lower()
         for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type != 'index'")
-    }
-    ours = names & {*TABLES, *BOOKKEEPING}
+    )
+    ours = frozenset(names & {*TABLES, *BOOKKEEPING})
     if not ours:
         return None
     if "_pylon_meta" not in names:
@@ -112,7 +113,10 @@ def _mirror(path: Path, connection: sqlite3.Connection) -> Mirror | None:
             f"{path} has a table named {sorted(ours)[0]} that is not this tool's: use another file"
         )
     meta = dict(connection.execute("SELECT key, value FROM _pylon_meta"))
-    if int(meta.get("schema_version") or 0) > VERSION:
+    written_by = str(meta.get("schema_version") or 0)
+    if not written_by.isdecimal():
+        raise Unusable(f"{path} has a table named _pylon_meta that is not this tool's")
+    if int(written_by) > VERSION:
         raise Unusable(
             f"{path} was written by a newer version of pylon-to-sqlite: upgrade this one"
         )
@@ -120,4 +124,6 @@ def _mirror(path: Path, connection: sqlite3.Connection) -> Mirror | None:
         columns = {row[1] for row in connection.execute(f"PRAGMA table_info({name})")}
         if not {*TABLES[name].key} <= columns:
             raise Unusable(f"{path} has a table named {name} that is not this tool's")
-    return Mirror(meta.get("organization_id") or "", meta.get("organization_name") or "")
+    return Mirror(
+        meta.get("organization_id") or "", meta.get("organization_name") or "", names - ours
+    )

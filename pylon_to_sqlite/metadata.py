@@ -61,6 +61,8 @@ def metadata_for(names: Sequence[str]) -> dict[str, Any]:
                 "title": query.title,
                 "description": query.description,
                 "sql": query.sql,
+                # The answer comes first; Datasette has a link that shows the SQL.
+                "hide_sql": True,
             }
             for query in queries()
         },

@@ -129,7 +129,7 @@ def open_window(checkpoint: Checkpoint, since: str | None, now: str) -> Checkpoi
         return checkpoint
     if since and checkpoint.since and since < checkpoint.since:
         return replace(checkpoint, window=Window(since, checkpoint.since))
-    if checkpoint.watermark == now:
+    if checkpoint.watermark == now or (checkpoint.since and checkpoint.since >= now):
         return None
     # A server whose clock went back still gets a window that ends at its own now.
     start = iso(min(moment(checkpoint.watermark), moment(now)) - OVERLAP)
@@ -167,7 +167,8 @@ def read_again_at(changed_at: str | None, read_at: str) -> str | None:
 
 def iso(value: datetime) -> str:
     """UTC as Pylon writes it, in whole seconds."""
-    return value.astimezone(timezone.utc).strftime(ISO)
+    # Not strftime, which writes the year 999 with three digits on some systems.
+    return f"{value.astimezone(timezone.utc).replace(tzinfo=None).isoformat(timespec='seconds')}Z"
 
 
 def moment(value: str) -> datetime:

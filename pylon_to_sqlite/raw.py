@@ -11,9 +11,7 @@ from pylon_to_sqlite.plan import Request
 
 
 def request_of(path: str) -> Request:
-    """The GET of a path with its query. Raises Refused for anything that names another host."""
-    if "://" in path:
-        checked_path("")
+    """The GET of a path with its query. Raises Unusable for anything that names another host."""
     path, _, query = path.partition("?")
     checked_path(path)
     params = dict(parse_qsl(query, keep_blank_values=True))
@@ -21,14 +19,10 @@ def request_of(path: str) -> Request:
 
 
 def records(client: Client, request: Request, paginate: bool) -> Iterator[Any]:
-    """The records of a list, of all its pages where `paginate`; a single one as a list."""
-    data = client.raw(request).get("data")
-    if isinstance(data, dict):
-        yield data
-        return
+    """The records of a list, of all its pages where `paginate`; a single one as a list of one."""
     seen: set[str] = set()
     while True:
-        page = client.fetch(request)
+        page = client.look(request)
         yield from page.records
         if not paginate or page.cursor is None:
             return

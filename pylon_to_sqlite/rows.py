@@ -186,7 +186,10 @@ def _scalar(value: object) -> Value:
 
 def _json(value: object) -> str:
     # Sorted, so that a map which comes in another order is not a change.
-    return clean(json.dumps(value, ensure_ascii=False, sort_keys=True))
+    try:
+        return clean(json.dumps(value, ensure_ascii=False, sort_keys=True))
+    except RecursionError:
+        raise Unexpected("a record that is nested too deep") from None
 
 
 def _reference(column: Column, holder: Record) -> Reference:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pylon_to_sqlite import file
 from pylon_to_sqlite.client import Client, Me
-from pylon_to_sqlite.errors import PylonError, Unauthorized, Unusable
+from pylon_to_sqlite.errors import PylonError, Unauthorized, Unavailable
 from pylon_to_sqlite.plan import iso
 from pylon_to_sqlite.schema import VERSION
 from pylon_to_sqlite.store import Store
@@ -49,8 +49,9 @@ def mirror(
 ) -> Outcome:
     """Mirror the workspace that `client` reads into the file at `path`.
 
-    Raises Unusable, Unauthorized, Busy or Unavailable before anything is written; Unauthorized
-    also when Pylon stops accepting the token, with all that was read before committed.
+    Raises Unusable, Unauthorized, Busy or Unavailable before anything is written; later only
+    Unauthorized, when Pylon stops accepting the token, and Unavailable, when the file can no
+    longer be written, both with all that was read before committed.
     """
     known = file.inspect(path)
     me = client.me()
@@ -63,7 +64,7 @@ def mirror(
             with closing(Store(str(path))) as store:
                 return _run(store, client, wishes, me, on_progress, on_result)
     except sqlite3.Error as error:
-        raise Unusable(f"cannot write to {path}: {error}. What was committed stays") from None
+        raise Unavailable(f"cannot write to {path}: {error}. What was committed stays") from None
 
 
 def _run(

@@ -47,6 +47,7 @@ class Result:
 
     stream: Stream
     counts: Counts = field(default_factory=Counts)
+    read: int = 0
     error: str | None = None
 
 
@@ -176,7 +177,6 @@ class Sync:
         result = self.results[stream.name]
         seen: set[str] = set()
         restarts = 0
-        done = 0
         while True:
             request = plan.request(stream, checkpoint, checkpoint.part)
             try:
@@ -192,8 +192,8 @@ class Sync:
             checkpoint = plan.advance(checkpoint, page)
             batch = _rows(stream, request, page, checkpoint.part)
             result.counts.add(self.store.commit(stream, batch, checkpoint, self.wall()))
-            done += len(batch)
-            self.on_progress(Progress(stream, done))
+            result.read += len(batch)
+            self.on_progress(Progress(stream, result.read))
             if page.cursor is None:
                 return checkpoint
 

@@ -1,118 +1,107 @@
-"""Strangers' HTML to plain text, and strings that SQLite can hold. Knows nothing of Pylon."""
+"""Strangers' HTML to plain text, and strings that SQLite can hold. Knows nothing of Pylon.
+
+Text needs no tree, and building one is where HTML parsers can be made to work for minutes: nesting,
+attributes and formatting that is never closed each cost the best of them the square of their
+number (benchmarks/README.md). This reads a document once, from left to right, by the rules by
+which HTML tells tags, comments and raw text apart.
+"""
 
 import html
 import re
 
-from selectolax.lexbor import LexborHTMLParser, LexborNode
-
-LINES = frozenset(
+_LINES = frozenset(
     (
         *("address", "article", "aside", "br", "dd", "details", "dialog", "div", "dt"),
         *("fieldset", "figcaption", "figure", "footer", "form", "header", "hr", "li", "main"),
         *("nav", "option", "section", "summary", "tr"),
     )
 )
-PARAGRAPHS = frozenset(
-    ["blockquote", "dl", "h1", "h2", "h3", "h4", "h5", "h6", "ol", "p", "pre", "table", "ul"]
+_PARAGRAPHS = frozenset(
+    ("blockquote", "dl", "h1", "h2", "h3", "h4", "h5", "h6", "ol", "p", "pre", "table", "ul")
 )
-UNSEEN = frozenset(["head", "iframe", "noembed", "object", "script", "style", "template", "title"])
+# What stands in them is no text, or none that is shown.
+_UNSEEN = frozenset(("iframe", "noembed", "noframes", "script", "style", "template", "title"))
 
-# The parser is linear on real mail but quadratic in depth (100,000 nested divs: 25 s) and in the
-# attributes of one tag (20,000: 0.6 s). Past these bounds the tags are cut out instead.
-MAX_LENGTH = 5_000_000
-MAX_DEPTH = 5_000
-MAX_SPACES_IN_TAG = 2_000
+_MARKUP = re.compile(r"<(?:!--|[!?]|(/?)([a-zA-Z][^\s/>]*))")
+_END_OF_COMMENT = re.compile(r"--!?>")
+# Inside a tag only a value may hold ">", and only a "=" makes quotes those of a value.
+_END_OF_TAG = re.compile(r">|=\s*(?:\"[^\"]*(\"?)|'[^']*('?))")
+_END_OF_UNSEEN = {name: re.compile(rf"</{name}[\s/>]", re.IGNORECASE) for name in _UNSEEN}
 
-_TAG = re.compile(r"<(/?)[a-zA-Z]([^<>]*)")
-_UNSEEN_TAG = re.compile(r"<(/?)(script|style|template|title|head)\b[^<>]*>", re.IGNORECASE)
-_SPACES = re.compile(r"[ \t\r\n\f\v\u00a0]+")
-_LONE_BLANK = re.compile(r"^[ \t](?![ \t])", re.MULTILINE)
-_SURROGATES = re.compile(r"[\ud800-\udfff\x00]")
+_BLANKS = re.compile(r"[ \t\r\f\v\u00a0]+")
+_AROUND_BREAK = re.compile(r" *\n[ \ud802]*")
+_BREAKS = re.compile(r"\n{3,}")
+_UNSTORABLE = re.compile(r"[\ud800-\udfff\x00]")
+
+# Stand-ins, for nothing that came in holds a surrogate: blanks that stay, and a cell's beginning.
+_KEPT_BLANK, _KEPT_TAB, _CELL = "\ud800", "\ud801", "\ud802"
+_KEEP = str.maketrans({" ": _KEPT_BLANK, "\t": _KEPT_TAB, "\u00a0": _KEPT_BLANK})
+_RELEASE = str.maketrans({_KEPT_BLANK: " ", _KEPT_TAB: "\t", _CELL: "\t"})
 
 
 def clean(value: str) -> str:
     """`value` without what SQLite cannot hold: lone surrogates and NUL become U+FFFD."""
-    return _SURROGATES.sub("\ufffd", value)
+    return _UNSTORABLE.sub("\ufffd", value)
 
 
 def text_of(source: str) -> str:
     """The words that a reader of this HTML would see: blocks on lines of their own, no script."""
-    if "<" not in source and "&" not in source:
-        pieces = [_SPACES.sub(" ", source)]
-    elif _is_hostile(source):
-        pieces = _stripped(source)
-    else:
-        pieces = _walked(source)
+    pieces: list[str] = []
+    preformatted = 0
+    at = 0
+    while match := _MARKUP.search(source, at):
+        pieces.append(_words(source[at : match.start()], preformatted))
+        closing, name = match.group(1), (match.group(2) or "").lower()
+        if not name:
+            at = _end_of_comment(source, match)
+            continue
+        at = _end_of_tag(source, match.end())
+        pieces.append(_break_of(name, bool(closing)))
+        if name == "pre":
+            preformatted = max(0, preformatted + (-1 if closing else 1))
+        elif name in _UNSEEN and not closing and not source.endswith("/>", 0, at):
+            end = _END_OF_UNSEEN[name].search(source, at)
+            at = end.start() if end else len(source)
+    pieces.append(_words(source[at:], preformatted))
     return _tidy("".join(pieces))
 
 
-def _walked(source: str) -> list[str]:
-    # By hand rather than by recursion or `traverse`: depth is the sender's, and a block needs
-    # its break on leaving too.
-    pieces: list[str] = []
-    preformatted = 0
-    root = LexborHTMLParser(source).root
-    node: LexborNode | None = root
-    while node is not None:
-        tag = node.tag or ""
-        if tag == "-text":
-            words = node.text_content or ""
-            pieces.append(words if preformatted else _SPACES.sub(" ", words))
-        else:
-            pieces.append(_break_of(tag))
-        if tag not in UNSEEN and (child := node.child) is not None:
-            preformatted += tag == "pre"
-            node = child
-            continue
-        while node is not None and (following := node.next) is None:
-            node = node.parent
-            if node is None or node == root:
-                return pieces
-            pieces.append(_break_of(node.tag or "").rstrip("\t"))
-            preformatted -= node.tag == "pre"
-        if node is not None:
-            node = following
-    return pieces
+def _words(raw: str, preformatted: int) -> str:
+    words = clean(html.unescape(raw) if "&" in raw else raw)
+    if preformatted:
+        return words.replace("\r\n", "\n").translate(_KEEP)
+    return words.replace("\n", " ")
 
 
-def _break_of(tag: str) -> str:
-    if tag in LINES:
+def _end_of_comment(source: str, match: re.Match[str]) -> int:
+    """Where a comment, a declaration or an instruction ends; at the end, if it does not."""
+    if match.group() == "<!--":
+        end = _END_OF_COMMENT.search(source, match.end())
+        return end.end() if end else len(source)
+    end_of_other = source.find(">", match.end())
+    return end_of_other + 1 if end_of_other >= 0 else len(source)
+
+
+def _end_of_tag(source: str, at: int) -> int:
+    while match := _END_OF_TAG.search(source, at):
+        at = match.end()
+        if match.group() == ">":
+            return at
+        if not (match.group(1) or match.group(2)):
+            break  # A value that is never closed holds all the rest.
+    return len(source)
+
+
+def _break_of(tag: str, closing: bool) -> str:
+    if tag in _LINES:
         return "\n"
-    if tag in PARAGRAPHS:
+    if tag in _PARAGRAPHS:
         return "\n\n"
-    return "\t" if tag in ("td", "th") else ""
+    return _CELL if tag in ("td", "th") and not closing else ""
 
 
 def _tidy(text: str) -> str:
-    # Only preformatted lines begin with more than one blank: those are code and keep them.
-    text = _LONE_BLANK.sub("", text.replace("\u00a0", " "))
-    lines = (line.rstrip() for line in text.split("\n"))
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
-
-
-def _is_hostile(source: str) -> bool:
-    if len(source) > MAX_LENGTH:
-        return True
-    depth = 0
-    for closing, rest in _TAG.findall(source):
-        depth += -1 if closing else 1
-        if depth > MAX_DEPTH or len(rest.split()) > MAX_SPACES_IN_TAG:
-            return True
-    return False
-
-
-def _stripped(source: str) -> list[str]:
-    pieces: list[str] = []
-    start = 0
-    hidden_until: str | None = None
-    for match in _UNSEEN_TAG.finditer(source):
-        closing, name = match.group(1), match.group(2).lower()
-        if hidden_until is None:
-            pieces.append(source[start : match.start()])
-            hidden_until = None if closing else name
-        elif closing and name == hidden_until:
-            hidden_until = None
-        start = match.end()
-    if hidden_until is None:
-        pieces.append(source[start:])
-    return [html.unescape(re.sub(r"<[^<>]*>", "\n", piece)) for piece in pieces]
+    text = _AROUND_BREAK.sub("\n", _BLANKS.sub(" ", text))
+    lines = (line.rstrip(_KEPT_BLANK + _KEPT_TAB) for line in text.split("\n"))
+    text = _BREAKS.sub("\n\n", "\n".join(lines)).strip(f"\n {_CELL}")
+    return text.replace(f" {_CELL}", _CELL).replace(f"{_CELL} ", _CELL).translate(_RELEASE)

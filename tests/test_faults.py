@@ -105,7 +105,8 @@ def test_an_issue_that_came_back_gets_its_children_again(
     sync(path, api, clock)
     assert differences(path, desk.workspace) != []
     api.behave()
-    sync(path, api, clock, full=True)
+    sync(path, api, clock, "issues", full=True)
+    sync(path, api, clock)
     assert differences(path, desk.workspace) == []
 
 

@@ -122,6 +122,7 @@ def test_issue_groups_refer_to_their_issues_even_outside_the_scope(
     since = desk.workspace.records("issues")[0]["created_at"]
     sync(path, api, clock, since=since)
     assert [row["id"] for row in live(path, "issues")] == [new]
+    assert api.count(f"GET /issues/{desk.issues[0]}.*") == 0, "a placeholder has no children"
     assert placeholders(path, "issues")[0]["id"] == desk.issues[0]
     assert placeholders(path, "issues")[0]["number"] == 1
     sync(path, api, clock, since="2020-01-01T00:00:00Z")

@@ -1,5 +1,7 @@
 """--since and --full: what is loaded, what is remembered, and what a later run makes of it."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -130,9 +132,6 @@ def test_a_changed_definition_of_a_stream_starts_over_in_the_same_scope(
 ) -> None:
     sync(path, api, clock, "issues", since="2026-12-28T00:00:00Z")
     months.workspace.change_issue(months.issues[8], title="x", touch=False)
-    import sqlite3
-    from contextlib import closing
-
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE _pylon_checkpoints SET fingerprint = 'by created_at'")
     sync(path, api, clock, "issues")
@@ -145,3 +144,28 @@ def test_a_child_brings_its_parent(path: Path, desk: Desk, api: Api, clock: Any)
     assert [one.stream.name for one in outcome.results] == ["issues", "issue_messages"]
     assert len(live(path, "issue_messages")) == 16
     assert rows(path, "PRAGMA foreign_key_check") == []
+
+
+def test_a_first_load_that_died_begins_again_where_another_since_is_given(
+    path: Path, months: Desk, api: Api, clock: Any
+) -> None:
+    """Whoever stops a long load to ask for a shorter one gets the shorter one, and back."""
+    assert die(path, api, clock, 1, "issues")
+    assert die(path, api, clock, 1, "issues", since="2026-12-28T00:00:00Z")
+    sync(path, api, clock, "issues")
+    assert titles(path) == "6789"
+
+
+def test_the_overlap_of_windows_does_not_reach_beyond_since(
+    path: Path, months: Desk, api: Api, clock: Any
+) -> None:
+    months.workspace.change_issue(months.issues[0], title="before")
+    clock.sleep(300)
+    since = "2027-04-27T00:05:00Z"
+    months.workspace.change_issue(months.issues[1], title="after")
+    assert months.workspace.records("issues")[-2]["updated_at"] == since
+    clock.sleep(60)
+    for _ in range(3):
+        sync(path, api, clock, "issues", since=since)
+        clock.sleep(10)
+    assert titles(path) == "after"

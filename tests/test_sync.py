@@ -1,13 +1,18 @@
 """The mirror equals the workspace, whatever happened between."""
 
+import sqlite3
+from contextlib import closing
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import FakeClock
 from desk import Desk, open_desk, open_issue
 from mirroring import DAY, die, errors, live, rows, sync
 from oracle import differences
 
+from pylon_to_sqlite.plan import iso
 from pylon_to_sqlite.sandbox.api import Api
 from pylon_to_sqlite.sandbox.workspace import Workspace
 
@@ -166,6 +171,53 @@ def test_children_already_read_are_not_read_again_after_a_death(
     sync(path, api, clock, "issues", "issue_messages", "issue_threads")
     paths = [one.path for one in api.log if one.path.endswith(("/messages", "/threads"))]
     assert sorted(paths) == sorted(set(paths))
+
+
+@pytest.mark.parametrize("skew", [-7200, 7200])
+def test_a_wrong_clock_of_our_own_changes_nothing(
+    path: Path, desk: Desk, api: Api, clock: Any, skew: float
+) -> None:
+    """What to ask for is told by Pylon's clock, and rows are stamped by ours."""
+    ours = FakeClock(clock.now() + skew)
+    for _ in range(3):
+        sync(path, api, ours)
+        desk.workspace.reply(desk.issues[0], html="<p>Again.</p>", author=desk.contacts[0])
+        clock.sleep(30)
+        sync(path, api, ours)
+        clock.sleep(200)
+        before = api.count(CHILDREN)
+        sync(path, api, ours)
+        assert api.count(CHILDREN) - before == 2, "read within two minutes, so once more"
+        assert differences(path, desk.workspace) == []
+        clock.sleep(DAY)
+    (stamped,) = rows(path, "SELECT max(synced_at) AS at FROM issues")
+    assert stamped["at"] == iso(datetime.fromtimestamp(ours.now(), timezone.utc))
+
+
+def test_a_record_whose_lists_alone_changed_has_changed(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    sync(path, api, clock)
+    clock.sleep(DAY)
+    desk.workspace.change("contacts", desk.contacts[0], custom_fields={"vip": "false"})
+    outcome = sync(path, api, clock, "contacts")
+    assert vars(outcome.results[0].counts) == {"new": 0, "changed": 1, "gone": 0}
+    stamps = rows(path, "SELECT id FROM contacts ORDER BY synced_at DESC, id LIMIT 1")
+    assert stamps == [{"id": desk.contacts[0]}]
+
+
+@pytest.mark.parametrize("read_for", [None, "2000-01-01T00:00:00Z", "2099-01-01T00:00:00Z"])
+def test_children_read_for_any_other_state_of_their_issue_are_stale(
+    path: Path, desk: Desk, api: Api, clock: Any, read_for: str | None
+) -> None:
+    """Earlier, later or none: after a restored backup a time of change may have gone back."""
+    sync(path, api, clock)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE _pylon_children SET read_for = ?", [read_for])
+    clock.sleep(DAY)
+    before = api.count(CHILDREN)
+    sync(path, api, clock)
+    assert api.count(CHILDREN) - before == 2 * len(desk.issues)
 
 
 @pytest.fixture

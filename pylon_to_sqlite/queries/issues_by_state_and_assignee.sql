@@ -11,6 +11,6 @@ FROM issues AS i
 LEFT JOIN issue_statuses AS s ON s.slug = i.state
 LEFT JOIN users AS u ON u.id = i.assignee_id
 WHERE i.deleted_at IS NULL AND i.placeholder = 0
-  AND (:closed = '1' OR i.state IS NOT 'closed')
+  AND (:closed = '1' OR coalesce(s.category, i.state, '') != 'closed')
 GROUP BY i.state, i.assignee_id
 ORDER BY issues DESC, state, assignee

@@ -1,6 +1,6 @@
 -- Public messages with these words
 -- Messages that customers saw and that hold all of the words, newest first. No private notes.
--- Part of a word matches too; upper and lower case are the same in the Latin alphabet.
+-- Part of a word matches too; upper and lower case are the same for the letters A to Z.
 WITH RECURSIVE split(word, rest) AS (
   SELECT '', trim(:words) || ' '
   UNION ALL

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pylon_to_sqlite.errors import Unusable
-from pylon_to_sqlite.file import inspect
+from pylon_to_sqlite.file import held, inspect
 from pylon_to_sqlite.sandbox.api import Api
 from pylon_to_sqlite.sandbox.sample import fill
 from pylon_to_sqlite.sandbox.server import Server
@@ -22,10 +22,11 @@ def remove_old_sample(path: Path) -> None:
     if not path.exists():
         return
     mirror = inspect(path)
-    if mirror is None or mirror.organization_name != NAME:
+    if mirror is None or mirror.organization_name != NAME or mirror.other_tables:
         raise Unusable(f"{path} holds something else than the sample: name another file")
-    for suffix in ("", "-wal", "-shm"):
-        Path(f"{path}{suffix}").unlink(missing_ok=True)
+    with held(path):
+        for suffix in ("", "-wal", "-shm"):
+            Path(f"{path}{suffix}").unlink(missing_ok=True)
 
 
 @contextmanager

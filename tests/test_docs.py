@@ -1,0 +1,124 @@
+"""What the README, the changelog and the CI script say is true."""
+
+import re
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from cogapp import Cog
+from conftest import FakeClock
+from mirroring import rows, sync
+
+from pylon_to_sqlite import cli
+from pylon_to_sqlite.sandbox.api import Api
+from pylon_to_sqlite.sandbox.sample import fill
+from pylon_to_sqlite.sandbox.workspace import Workspace
+from pylon_to_sqlite.schema import TABLES
+from pylon_to_sqlite.streams import STREAMS
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    """The README's code blocks in a language, without the indentation they stand in."""
+    found = re.findall(rf"^( *)```{language}\n(.*?)^\1```$", README, re.DOTALL | re.MULTILINE)
+    return [re.sub(rf"^{indent}", "", text, flags=re.MULTILINE) for indent, text in found]
+
+
+QUESTIONS = blocks("sql")
+
+
+@pytest.fixture(scope="module")
+def pylon_db(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path, clock = tmp_path_factory.mktemp("sample") / "pylon.db", FakeClock()
+    workspace = Workspace(clock)
+    fill(workspace, now=clock())
+    sync(path, Api(workspace, allowance=None), clock)
+    return path
+
+
+@pytest.mark.parametrize("name", cli.cli.commands)
+def test_every_command_is_named(name: str) -> None:
+    assert f"\n### pylon-to-sqlite {name}\n" in README
+
+
+@pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
+def test_every_stream_is_named(stream: object) -> None:
+    assert f"\n| `{getattr(stream, 'name', '')}` |" in README
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_every_table_is_in_the_schema(table: str) -> None:
+    assert f"<summary><code>{table}</code> " in README
+
+
+def test_there_are_ten_questions() -> None:
+    assert len(QUESTIONS) == 10
+    assert len(re.findall(r"^\*\*\d+\. [^*]+\*\*$", README, re.MULTILINE)) == 10
+
+
+@pytest.mark.parametrize("sql", QUESTIONS, ids=range(1, len(QUESTIONS) + 1))
+def test_each_question_has_an_answer(sql: str, pylon_db: Path) -> None:
+    assert rows(pylon_db, sql)
+
+
+@pytest.mark.parametrize("sql", QUESTIONS, ids=range(1, len(QUESTIONS) + 1))
+def test_each_question_asks_for_live_rows(sql: str) -> None:
+    for clause in ("deleted_at IS NULL", "placeholder = 0"):
+        assert clause in sql
+    if "issue_messages" in sql:
+        assert "is_private = 0" in sql
+
+
+def test_generated_parts_are_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    said = StringIO()
+    with redirect_stdout(said), redirect_stderr(said):
+        status = Cog().main(["cog", "--check", "README.md"])
+    assert status == 0, f"run just docs\n{said.getvalue()}"
+
+
+def test_exit_statuses() -> None:
+    table = dict(re.findall(r"^\| (\d) \| (.+) \|$", README, re.MULTILINE))
+    words = {
+        0: "All is well",
+        cli.FAILED: "Some streams failed",
+        cli.USAGE: "Usage",
+        cli.NOT_AUTHORISED: "Not authorised",
+        cli.BUSY: "Another sync",
+        cli.MORE_TO_DO: "Stopped with more to do",
+    }
+    assert {int(status) for status in table} == set(words)
+    for status, beginning in words.items():
+        assert table[str(status)].startswith(beginning)
+
+
+def test_ci_runs_the_command_of_the_readme() -> None:
+    (tests,) = [block.strip() for block in blocks("bash") if "pytest" in block]
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert f'\ntests="{tests}"\n' in script
+    assert '\nrun "$tests"\n' in script
+
+
+def test_commands_that_are_shown_exist() -> None:
+    shown = re.findall(r"(?:bin/)?pylon-to-sqlite ([a-z-]+)", "\n".join(blocks("bash")))
+    assert shown
+    assert set(shown) <= set(cli.cli.commands)
+
+
+def test_what_is_linked_is_there() -> None:
+    linked = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
+    assert {"docs/demo.png", "CHANGELOG.md", "LICENSE"} <= set(linked)
+    for path in linked:
+        assert (ROOT / path).is_file()
+    assert (ROOT / "docs" / "demo.png").stat().st_size < 300_000
+
+
+def test_the_changelog_names_the_version() -> None:
+    setup = (ROOT / "setup.py").read_text(encoding="utf-8")
+    (version,) = re.findall(r'^VERSION = "(.+)"$', setup, re.MULTILINE)
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    (newest, *_) = re.findall(r"^## (\S+)", changelog, re.MULTILINE)
+    assert newest == version

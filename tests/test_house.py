@@ -1,0 +1,120 @@
+"""How the package is built: imports point down, and each thing is known in one place."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import pylon_to_sqlite
+
+PACKAGE = Path(pylon_to_sqlite.__file__).parent
+NAME = PACKAGE.name
+
+# From the top; whatever stands on one floor does not know the others there.
+FLOORS = (
+    ("__main__",),
+    ("cli", "display"),
+    ("run", "sync", "status", "serving", "raw"),
+    ("client", "store", "tables", "file", "auth", "metadata"),
+    ("plan", "rows", "limits"),
+    ("schema", "streams", "stream", "errors", "text"),
+)
+FLOOR = {module: len(FLOORS) - at for at, floor in enumerate(FLOORS) for module in floor}
+
+# On the same floor: the command line shows what happens, a run holds the engine, the writer has
+# its tables, the tables derive from the streams, and those are made of what a stream is.
+BESIDE = {
+    ("cli", "display"),
+    ("run", "sync"),
+    ("store", "tables"),
+    ("schema", "streams"),
+    ("schema", "stream"),
+    ("streams", "stream"),
+}
+
+# Who may know what is outside: one place for HTTP, few for SQL, one floor that prints.
+OUTSIDE = {
+    "httpx": {"client"},
+    "selectolax": {"text"},
+    "sqlite_utils": {"store", "tables"},
+    "sqlite3": {"file", "run", "status", "store"},
+    "click": {"cli", "display"},
+    "subprocess": {"serving"},
+}
+
+LONGEST = 400
+
+MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")
+SANDBOX = sorted((PACKAGE / "sandbox").rglob("*.py"))
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Dotted names that a module imports, wherever it does so; relative ones made absolute."""
+    package = [NAME, *path.relative_to(PACKAGE).parts[:-1]]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (one.name for one in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            outer = package[: len(package) - node.level + 1] if node.level else []
+            base = ".".join([*outer, *([node.module] if node.module else [])])
+            yield base
+            yield from (f"{base}.{one.name}" for one in node.names)
+
+
+def ours(path: Path) -> set[str]:
+    """The parts of the package that a module imports: modules by name, or "sandbox"."""
+    names = (name.split(".") for name in imported(path))
+    found = {name[1] for name in names if name[0] == NAME and len(name) > 1}
+    return found & {*MODULES, "sandbox"}
+
+
+def test_every_module_has_its_floor() -> None:
+    assert sorted(FLOOR) == MODULES
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_point_down(module: str) -> None:
+    for other in ours(PACKAGE / f"{module}.py") - {"sandbox", module}:
+        below = FLOOR[other] < FLOOR[module]
+        assert below or (module, other) in BESIDE, f"{module} imports {other}"
+
+
+def test_no_exception_is_out_of_date() -> None:
+    for module, other in BESIDE:
+        assert FLOOR[module] == FLOOR[other]
+        assert other in ours(PACKAGE / f"{module}.py")
+
+
+def test_client_and_store_do_not_know_each_other() -> None:
+    assert "store" not in ours(PACKAGE / "client.py")
+    assert "client" not in ours(PACKAGE / "store.py")
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_the_outside_is_known_in_one_place(module: str) -> None:
+    tops = {name.partition(".")[0] for name in imported(PACKAGE / f"{module}.py")}
+    for library in tops & set(OUTSIDE):
+        assert module in OUTSIDE[library], f"{module} imports {library}"
+
+
+@pytest.mark.parametrize("path", SANDBOX, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_the_sandbox_stands_alone(path: Path) -> None:
+    # A Pylon that shared code with its mirror would share its mistakes. The demo's own module
+    # looks at the file that it is to make.
+    allowed = {"errors", "file"} if path.stem == "demo" else set()
+    assert ours(path) <= {"sandbox", *allowed}
+
+
+def test_only_the_command_line_knows_the_sandbox() -> None:
+    assert [module for module in MODULES if "sandbox" in ours(PACKAGE / f"{module}.py")] == ["cli"]
+
+
+@pytest.mark.parametrize(
+    "path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE))
+)
+def test_each_module_says_what_it_knows_and_is_short(path: Path) -> None:
+    source = path.read_text(encoding="utf-8")
+    assert ast.get_docstring(ast.parse(source))
+    assert path.stem not in {"utils", "helpers", "base", "manager"}
+    assert len(source.splitlines()) <= LONGEST
