@@ -18,6 +18,11 @@ LAG = timedelta(minutes=2)
 # Whether Pylon's time bounds are inclusive is unknown, so a given start is asked a second early.
 MARGIN = timedelta(seconds=1)
 
+# Whether Pylon caps the span of a question is in dispute (30 days, or no cap). So ask wide, halve
+# what is refused down to this, and try the double again after a week.
+SMALLEST_SPAN = timedelta(days=1)
+GROWS_AFTER = timedelta(days=7)
+
 ISO = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -34,8 +39,9 @@ class Checkpoint:
 
     Walks use `part` (the parent or parameter value being walked) and `cursor`; streams with a
     watermark use the rest: all changes in [`since`, `watermark`] are in the mirror, `since` None
-    meaning from the beginning, `watermark` None meaning that nothing is complete yet. For children
-    `full` is the time of a --full: what was read before it is stale.
+    meaning from the beginning, `watermark` None meaning that nothing is complete yet. `span` is
+    the widest window in seconds that Pylon was found to take at `narrowed`. For children `full` is
+    the time of a --full: what was read before it is stale.
     """
 
     cursor: str | None = None
@@ -44,6 +50,8 @@ class Checkpoint:
     watermark: str | None = None
     window: Window | None = None
     full: str | None = None
+    span: int | None = None
+    narrowed: str | None = None
 
     def to_json(self) -> str:
         return json.dumps({name: value for name, value in asdict(self).items() if value})
@@ -127,13 +135,51 @@ def open_window(checkpoint: Checkpoint, since: str | None, now: str) -> Checkpoi
         return replace(checkpoint, since=wanted, window=Window(wanted, now), cursor=None)
     if checkpoint.window:
         return checkpoint
+    watermark, checkpoint = checkpoint.watermark, _grown(checkpoint, now)
     if since and checkpoint.since and since < checkpoint.since:
-        return replace(checkpoint, window=Window(since, checkpoint.since))
-    if checkpoint.watermark == now or (checkpoint.since and checkpoint.since >= now):
+        span = checkpoint.span
+        start = _less(checkpoint.since, span) if span else since
+        return replace(checkpoint, window=Window(max(start, since), checkpoint.since))
+    if watermark == now or (checkpoint.since and checkpoint.since >= now):
         return None
     # A server whose clock went back still gets a window that ends at its own now.
-    start = iso(min(moment(checkpoint.watermark), moment(now)) - OVERLAP)
-    return replace(checkpoint, window=Window(max(start, checkpoint.since or ""), now))
+    start = iso(min(moment(watermark), moment(now)) - OVERLAP)
+    start = max(start, checkpoint.since or "")
+    end = _less(start, -checkpoint.span) if checkpoint.span else now
+    return replace(checkpoint, window=Window(start, min(end, now)))
+
+
+def narrowed(checkpoint: Checkpoint, earliest: str, now: str) -> Checkpoint | None:
+    """The checkpoint with a smaller window than the one that was refused, None when it cannot be
+    smaller. `earliest` is before anything there can be: where an open-ended window begins."""
+    if checkpoint.window is None:
+        return None
+    after, before = checkpoint.window
+    if after is None:
+        start = min(earliest, before)
+        end = _less(start, -checkpoint.span) if checkpoint.span else before
+        return replace(checkpoint, window=Window(start, min(end, before)), cursor=None)
+    half = (moment(before) - moment(after)) / 2
+    if half < SMALLEST_SPAN:
+        return None
+    span = int(half.total_seconds())
+    is_backwards = checkpoint.watermark is not None and before == checkpoint.since
+    window = (
+        Window(_less(before, span), before) if is_backwards else Window(after, _less(after, -span))
+    )
+    return replace(checkpoint, window=window, cursor=None, span=span, narrowed=now)
+
+
+def _grown(checkpoint: Checkpoint, now: str) -> Checkpoint:
+    if not checkpoint.span or not checkpoint.narrowed:
+        return checkpoint
+    if moment(now) - moment(checkpoint.narrowed) < GROWS_AFTER:
+        return checkpoint
+    return replace(checkpoint, span=2 * checkpoint.span, narrowed=now)
+
+
+def _less(time: str, seconds: int) -> str:
+    return iso(moment(time) - timedelta(seconds=seconds))
 
 
 def advance(checkpoint: Checkpoint, page: Page) -> Checkpoint:
@@ -151,7 +197,7 @@ def advance(checkpoint: Checkpoint, page: Page) -> Checkpoint:
 
 def restarted(checkpoint: Checkpoint) -> Checkpoint:
     """The checkpoint for reading everything in its scope again (--full, another definition)."""
-    return Checkpoint(since=checkpoint.since)
+    return Checkpoint(since=checkpoint.since, span=checkpoint.span, narrowed=checkpoint.narrowed)
 
 
 def read_again_at(changed_at: str | None, read_at: str) -> str | None:

@@ -5,11 +5,12 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 from sqlite_utils import Database
 
-from pylon_to_sqlite.plan import Checkpoint, fingerprint, read_again_at
+from pylon_to_sqlite.plan import Checkpoint, fingerprint, iso, moment, read_again_at, restarted
 from pylon_to_sqlite.rows import Rows
 from pylon_to_sqlite.schema import TABLES
 from pylon_to_sqlite.stream import Stream
@@ -20,6 +21,8 @@ BATCH = 500
 
 # Another program may hold the file for a moment; its writes are waited for.
 BUSY_SECONDS = 60.0
+
+BEFORE_PYLON = "2015-01-01T00:00:00Z"
 
 _STALE = """
     FROM {parent} AS p
@@ -97,7 +100,7 @@ class Store:
         if row is None:
             return Checkpoint()
         checkpoint = Checkpoint.from_json(row[1])
-        return checkpoint if row[0] == fingerprint(stream) else Checkpoint(since=checkpoint.since)
+        return checkpoint if row[0] == fingerprint(stream) else restarted(checkpoint)
 
     def save(self, stream: Stream, checkpoint: Checkpoint, completed_at: str | None = None) -> None:
         """Remember the checkpoint alone; `completed_at` where all of the stream has been read."""
@@ -190,6 +193,14 @@ class Store:
                 if len(batch) < BATCH:
                     last = None
                     break
+
+    def earliest(self) -> str:
+        """A time before anything in the workspace can have been written: two years (for what was
+        imported) before its oldest account, or before there was Pylon."""
+        row = self._one("SELECT min(created_at) FROM accounts WHERE created_at LIKE '____-__-__T%'")
+        if row[0] is None:
+            return BEFORE_PYLON
+        return max(iso(moment(row[0]) - timedelta(days=730)), BEFORE_PYLON)
 
     def count_stale(self, stream: Stream, now: str, full: str | None = None) -> int:
         """How many parents' children must be read."""

@@ -129,7 +129,13 @@ class Sync:
         while opened := plan.open_window(checkpoint, self.since, now):
             # Before the first page: where it fails, the next run still knows the scope.
             self.store.save(stream, opened)
-            checkpoint = self._read_pages(stream, opened)
+            try:
+                checkpoint = self._read_pages(stream, opened)
+            except Refused as error:
+                smaller = plan.narrowed(opened, self.store.earliest(), now)
+                if error.status != 400 or smaller is None:
+                    raise
+                checkpoint = smaller
         self._complete(stream, checkpoint)
 
     def _walk(self, stream: Stream) -> None:
@@ -182,8 +188,10 @@ class Sync:
             try:
                 page = self.source.fetch(request)
             except Refused as error:
-                if not checkpoint.cursor or error.status != 400 or restarts == RESTARTS:
+                if not checkpoint.cursor or error.status != 400:
                     raise
+                if restarts == RESTARTS:
+                    raise Unexpected(f"its cursors are refused again and again: {error}") from None
                 restarts += 1
                 checkpoint = replace(checkpoint, cursor=None)
                 seen.clear()

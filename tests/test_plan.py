@@ -337,6 +337,8 @@ CHECKPOINTS = st.builds(
     watermark=st.none() | TIMES,
     window=st.none() | WINDOWS,
     full=st.none() | TIMES,
+    span=st.none() | st.integers(1, 10**9),
+    narrowed=st.none() | TIMES,
 )
 
 

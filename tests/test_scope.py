@@ -169,3 +169,52 @@ def test_the_overlap_of_windows_does_not_reach_beyond_since(
         sync(path, api, clock, "issues", since=since)
         clock.sleep(10)
     assert titles(path) == "after"
+
+
+@pytest.mark.parametrize("days", [400, 31, 5])
+@pytest.mark.parametrize("since", [None, "2026-12-28T00:00:00Z"])
+def test_windows_that_are_refused_as_too_wide_are_asked_in_smaller_ones(
+    path: Path, months: Desk, clock: Any, days: int, since: str | None
+) -> None:
+    """Whether Pylon caps a question's span is in dispute, so the mirror is whole either way."""
+    api = Api(months.workspace, allowance=None, max_window_days=days)
+    assert errors(sync(path, api, clock, "accounts", "issues", since=since)) == {}
+    assert titles(path) == ("0123456789" if since is None else "6789")
+    asked = api.count("POST /issues/search")
+    clock.sleep(DAY)
+    sync(path, api, clock, "issues")
+    assert api.count("POST /issues/search") == asked + 1, "what fits is remembered"
+    clock.sleep(DAY)
+    sync(path, api, clock, "issues", since="2026-08-15T00:00:00Z")
+    assert titles(path) == ("0123456789" if since is None else "23456789")
+    assert checkpoint(path).since == (None if since is None else "2026-08-15T00:00:00Z")
+
+
+def test_a_window_grows_again_after_some_days(path: Path, months: Desk, clock: Any) -> None:
+    api = Api(months.workspace, allowance=None, max_window_days=31)
+    sync(path, api, clock, "issues")
+    narrow = checkpoint(path).span
+    for _ in range(3):
+        clock.sleep(8 * DAY)
+        sync(path, Api(months.workspace, allowance=None), clock, "issues")
+    assert checkpoint(path).span == 8 * (narrow or 0) > 0
+
+
+def test_a_question_refused_for_another_reason_fails_after_few_tries(
+    path: Path, months: Desk, api: Api, clock: Any
+) -> None:
+    api.misbehave("400", "/issues/search", times=-1)
+    assert set(errors(sync(path, api, clock, "issues"))) == {"issues"}
+    assert api.count("POST /issues/search") < 20
+
+
+@pytest.mark.parametrize("requests", range(1, 25, 3))
+def test_a_load_in_small_windows_goes_on_after_a_death(
+    path: Path, months: Desk, clock: Any, requests: int
+) -> None:
+    api = Api(months.workspace, allowance=None, max_window_days=31)
+    die(path, api, clock, requests, "issues")
+    months.workspace.change_issue(months.issues[0], title="A")
+    clock.sleep(DAY)
+    assert errors(sync(path, api, clock, "issues")) == {}
+    assert titles(path) == "123456789A"
