@@ -5,57 +5,26 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from pylon_to_sqlite.display import Display, shown, table
-from pylon_to_sqlite.errors import Busy, PylonError, Unauthorized, Unusable
+from pylon_to_sqlite.errors import Busy, MoreToDo, PylonError, Unauthorized, Unusable
+from pylon_to_sqlite.options import connects, past, seconds, share_of, stream_names
 
 if TYPE_CHECKING:
     from pylon_to_sqlite.client import Client
-    from pylon_to_sqlite.run import Outcome
+    from pylon_to_sqlite.run import Outcome, Wishes
+
+# Seconds that a worker may take to notice that the run is over.
+PATIENCE = 1.0
 
 FAILED, USAGE, NOT_AUTHORISED, BUSY, MORE_TO_DO = 1, 2, 3, 4, 5
-
-Command = Callable[..., Any]
-
-
-def _stream_names(
-    ctx: click.Context, param: click.Parameter, names: tuple[str, ...]
-) -> tuple[str, ...]:
-    from pylon_to_sqlite.streams import BY_NAME
-
-    for name in names:
-        if name not in BY_NAME:
-            raise click.BadParameter(
-                f"there is no stream {name!r}. The streams are: {', '.join(BY_NAME)}"
-            )
-    return names
-
-
-def _since(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
-    """A date or an RFC 3339 time in the past, as UTC in whole seconds."""
-    from pylon_to_sqlite.plan import ISO, iso
-    from pylon_to_sqlite.rows import utc
-
-    if value is None:
-        return None
-    time = utc(f"{value}T00:00:00Z" if len(value) == 10 else value)
-    try:
-        moment = datetime.strptime(time[:19] + time[-1:], ISO).replace(tzinfo=timezone.utc)
-    except ValueError:
-        raise click.BadParameter(
-            f"{value!r} is no date: write 2026-07-01, or 2026-07-01T09:00:00Z"
-        ) from None
-    if moment > datetime.now(timezone.utc):
-        raise click.BadParameter(f"{value!r} is in the future")
-    # Before there was Pylon all dates mean the same.
-    return iso(max(moment, datetime(2000, 1, 1, tzinfo=timezone.utc)))
 
 
 @contextmanager
@@ -66,34 +35,26 @@ def _exit_statuses() -> Iterator[None]:
     except PylonError as error:
         click.echo(f"Error: {shown(str(error))}", err=True)
         statuses = {Unauthorized: NOT_AUTHORISED, Busy: BUSY, Unusable: USAGE}
-        sys.exit(statuses.get(type(error), FAILED))
-    except KeyboardInterrupt:
+        _leave(statuses.get(type(error), FAILED))
+    except (KeyboardInterrupt, MoreToDo):
         click.echo("Stopped. What was read is committed; run it again to go on.", err=True)
-        sys.exit(MORE_TO_DO)
+        _leave(MORE_TO_DO)
 
 
-def connects(command: Command) -> Command:
-    """The options that say whose workspace it is."""
-    options = (
-        click.option("--token", envvar="PYLON_API_TOKEN", show_envvar=True, help="API token."),
-        click.option(
-            "-a",
-            "--auth",
-            type=click.Path(dir_okay=False, path_type=Path),
-            default=Path("auth.json"),
-            show_default=True,
-            help="File with the token, as pylon-to-sqlite auth writes it.",
-        ),
-        click.option(
-            "--api-url",
-            envvar="PYLON_API_URL",
-            show_envvar=True,
-            help="Address of the API; by default told by the token's prefix (US or EU).",
-        ),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
+def _leave(status: int) -> NoReturn:
+    """Exit soon, even while a worker waits for an answer that may take Pylon a minute."""
+    import threading
+    import time
+
+    end = time.monotonic() + PATIENCE
+    workers = [thread for thread in threading.enumerate() if thread.name.startswith("lane ")]
+    for worker in workers:
+        worker.join(max(0, end - time.monotonic()))
+    if any(worker.is_alive() for worker in workers):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
 
 
 db_path = click.Path(path_type=Path)
@@ -101,8 +62,9 @@ db_path = click.Path(path_type=Path)
 
 def _client(token: str | None, auth: Path, api_url: str | None) -> tuple[Client, str]:
     """A client, and where its token came from."""
+    from pylon_to_sqlite.address import url_of
     from pylon_to_sqlite.auth import load
-    from pylon_to_sqlite.client import Client, url_of
+    from pylon_to_sqlite.client import Client
 
     if token:
         parameters = click.get_current_context().get_parameter_source("token")
@@ -134,8 +96,9 @@ def auth(token: str | None, auth: Path, api_url: str | None) -> None:
     An admin creates tokens in Pylon under Settings > API. The file is readable by you only; what
     other tools keep in it stays.
     """
+    from pylon_to_sqlite.address import url_of
     from pylon_to_sqlite.auth import save
-    from pylon_to_sqlite.client import Client, url_of
+    from pylon_to_sqlite.client import Client
 
     # Asked for even where the environment has one: this command is for a new token.
     given = click.get_current_context().get_parameter_source("token")
@@ -189,16 +152,37 @@ def streams(as_json: bool) -> None:
 
 @cli.command()
 @click.argument("db", type=db_path)
-@click.argument("streams", metavar="[STREAM]...", callback=_stream_names, nargs=-1)
+@click.argument("streams", metavar="[STREAM]...", callback=stream_names, nargs=-1)
 @connects
 @click.option(
     "--since",
     metavar="DATE",
-    callback=_since,
+    callback=past,
     help="Take only issues updated since then (a date, or an RFC 3339 time); remembered in the"
     " file. An earlier date later loads what was skipped.",
 )
 @click.option("--full", is_flag=True, help="Read everything again, messages and threads too.")
+@click.option(
+    "--max-time",
+    metavar="TIME",
+    callback=seconds,
+    help="Stop after so long (90s, 20m, 2h) with all that was read; the next run goes on.",
+)
+@click.option(
+    "--share",
+    metavar="PERCENT",
+    default="90%",
+    callback=share_of,
+    show_default=True,
+    help="How much of Pylon's rate limits to use; other tools of your organisation share them.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 32),
+    default=4,
+    show_default=True,
+    help="Requests under way at once to each endpoint; 1: one at a time over all.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 @click.option("-v", "--verbose", is_flag=True, help="Print each request.")
 def sync(
@@ -209,6 +193,9 @@ def sync(
     api_url: str | None,
     since: str | None,
     full: bool,
+    max_time: float | None,
+    share: float,
+    workers: int,
     quiet: bool,
     verbose: bool,
 ) -> None:
@@ -222,32 +209,40 @@ def sync(
     4 another sync holds the file, 5 stopped with more to do.
     """
     from pylon_to_sqlite.file import inspect
+    from pylon_to_sqlite.run import Wishes
+    from pylon_to_sqlite.streams import chosen
 
     with _exit_statuses():
         # Before the token is looked for: a file that cannot be used is told first.
         inspect(db)
         client, _ = _client(token, auth, api_url)
-        outcome = _mirror(db, client, streams, since, full, Display(quiet, verbose))
+        client.share = share
+        until = None if max_time is None else client.clock.now() + max_time
+        wishes = Wishes(chosen(streams), since, full, workers, until)
+        outcome = _mirror(db, client, wishes, Display(quiet, verbose))
     sys.exit(FAILED if outcome.failed else 0)
 
 
-def _mirror(
-    db: Path,
-    client: Client,
-    names: tuple[str, ...],
-    since: str | None,
-    full: bool,
-    display: Display,
-) -> Outcome:
-    from pylon_to_sqlite.run import Wishes, mirror
-    from pylon_to_sqlite.streams import chosen
+def _mirror(db: Path, client: Client, wishes: Wishes, display: Display) -> Outcome:
+    import signal
+    from threading import Event
 
+    from pylon_to_sqlite.limits import stoppable
+    from pylon_to_sqlite.run import mirror
+
+    stop = Event()
+    client.clock = stoppable(stop)
     client.on_wait = display.waiting
     client.on_answer = display.answered
+    # As Ctrl-C does: systemd and docker stop a program so.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     began = datetime.now(timezone.utc)
-    wishes = Wishes(chosen(names), since, full)
-    with display:
-        outcome = mirror(db, client, wishes, display.progress, display.result)
+    try:
+        with display:
+            outcome = mirror(db, client, wishes, display.progress, display.result)
+    finally:
+        # Who waits for the rate limit wakes up; who waits for an answer is not waited for.
+        stop.set()
     took = datetime.now(timezone.utc) - began
     display.summary(outcome, client.requests, client.waited, took.total_seconds())
     return outcome
@@ -343,13 +338,16 @@ def demo(db: Path, no_serve: bool) -> None:
     holds an earlier sample is made anew, any other is left alone.
     """
     from pylon_to_sqlite.client import Client
+    from pylon_to_sqlite.run import Wishes
     from pylon_to_sqlite.sandbox.demo import remove_old_sample, sample_server
     from pylon_to_sqlite.serving import serve as serve_
+    from pylon_to_sqlite.streams import chosen
 
     with _exit_statuses():
         with sample_server() as (url, token):
             remove_old_sample(db)
-            outcome = _mirror(db, Client(token, url), (), None, False, Display(False, False))
+            wishes = Wishes(chosen(()), workers=4)
+            outcome = _mirror(db, Client(token, url), wishes, Display(False, False))
         if outcome.failed:
             sys.exit(FAILED)
         if not no_serve:

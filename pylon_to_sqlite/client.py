@@ -2,14 +2,15 @@
 
 import json
 import random
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, NamedTuple, NoReturn, TypeVar
-from urllib.parse import unquote, urlsplit
 
 import httpx
 
+from pylon_to_sqlite.address import EU, US, checked_path, checked_token, checked_url
 from pylon_to_sqlite.errors import (
     Gone,
     PylonError,
@@ -17,14 +18,19 @@ from pylon_to_sqlite.errors import (
     Unauthorized,
     Unavailable,
     Unexpected,
-    Unusable,
 )
-from pylon_to_sqlite.limits import MINUTE, Clock, http_date, told_to_wait
+from pylon_to_sqlite.limits import (
+    MINUTE,
+    PROBE,
+    Allowance,
+    Clock,
+    Ticket,
+    guess_of,
+    http_date,
+    told_to_wait,
+)
 from pylon_to_sqlite.plan import Page, Request, iso
 from pylon_to_sqlite.text import clean
-
-US = "https://api.usepylon.com"
-EU = "https://api.eu.usepylon.com"
 
 TRIES = 5
 # Far more than 999 issues need; an answer that goes on and on is cut off.
@@ -87,7 +93,8 @@ def _ignore(*_: object) -> None:
 
 @dataclass
 class Client:
-    """Pylon at `api_url`, read with `token`. Nothing but GET and POST …/search leaves it.
+    """Pylon at `api_url`, read with `token`, by any number of threads. Nothing but GET and POST
+    …/search leaves it, and no more than `share` of each endpoint's allowance.
 
     `on_wait(template, seconds)` is called before a wait for the rate limit, `on_answer` after
     each answer. `requests` counts the answers that were no 429; `waited` is in seconds.
@@ -97,6 +104,7 @@ class Client:
     api_url: str
     transport: httpx.BaseTransport | None = None
     clock: Clock = field(default_factory=Clock)
+    share: float = 1.0
     on_wait: Callable[[str, float], None] = _ignore
     on_answer: Callable[[Answer], None] = _ignore
     requests: int = 0
@@ -104,6 +112,8 @@ class Client:
 
     def __post_init__(self) -> None:
         self.api_url = checked_url(self.api_url)
+        self._lock = threading.Lock()
+        self._allowances: dict[tuple[str, str], Allowance] = {}
         self._ahead = 0.0  # seconds by which Pylon's clock is ahead of ours
         self._http = httpx.Client(
             transport=self.transport,
@@ -147,6 +157,8 @@ class Client:
 
     def fetch(self, request: Request) -> Page:
         """One page of a list or search. Raises any of the errors but Unusable and Busy."""
+        if request.is_for_one:
+            return Page([self.record(request)])
         return self._tried(request, lambda payload: _page(request, payload))
 
     def record(self, request: Request, *, first: bool = False) -> Mapping[str, Any]:
@@ -174,10 +186,10 @@ class Client:
         refusals = tries = 0
         while True:
             try:
-                reply = self._sent(request, first)
+                reply = self._sent(request, self._take(request), first)
                 if reply.status == 429:
                     refusals += 1
-                    self._wait_for_allowance(request, reply, refusals)
+                    self._note_refusal(request, reply, refusals)
                     continue
                 return read(self._payload(request, reply))
             except _Passing as fault:
@@ -189,10 +201,11 @@ class Client:
                     raise fault.then from None
                 self.clock.sleep(pause)
 
-    def _sent(self, request: Request, first: bool) -> Reply:
+    def _sent(self, request: Request, ticket: Ticket, first: bool) -> Reply:
         method, path = request.method, request.path
         if method != "GET" and not (method == "POST" and path.endswith("/search")):
             raise Unexpected(f"{method} {path} is not sent: this client only reads")
+        allowance = self._allowance(request)
         try:
             with self._http.stream(
                 method,
@@ -202,16 +215,24 @@ class Client:
                 timeout=FIRST if first else PATIENT,
             ) as response:
                 reply = self._whole(response, FIRST_TRIES_END if first else MAX_SECONDS)
-        except httpx.ConnectError as error:
-            raise _Passing(Unavailable(f"cannot reach {self.api_url}: {error}")) from None
-        except httpx.HTTPError as error:
-            # str() of a timeout is often empty.
-            what = str(error) or type(error).__name__
-            raise _Passing(Unavailable(f"{method} {path}: no answer ({what})")) from None
+        except BaseException as error:
+            allowance.failed()
+            if isinstance(error, httpx.ConnectError):
+                raise _Passing(Unavailable(f"cannot reach {self.api_url}: {error}")) from None
+            if isinstance(error, httpx.HTTPError):
+                # str() of a timeout is often empty.
+                what = str(error) or type(error).__name__
+                raise _Passing(Unavailable(f"{method} {path}: no answer ({what})")) from None
+            raise
         date = http_date(reply.headers.get("date", ""))
         if date is not None:
             self._ahead = date - self.clock.now()
-        self.requests += reply.status != 429
+        if reply.status != 429:
+            remaining = reply.headers.get("x-rate-limit-remaining", "").strip()
+            left = int(remaining[:9]) if remaining.isdecimal() else None
+            allowance.answered(ticket, left)
+            with self._lock:
+                self.requests += 1
         self.on_answer(Answer(method, path, reply.status))
         return reply
 
@@ -227,7 +248,24 @@ class Client:
                 raise httpx.ReadTimeout(f"not complete after {seconds:.0f} s")
         return Reply(response.status_code, response.headers, bytes(body))
 
-    def _wait_for_allowance(self, request: Request, reply: Reply, refusals: int) -> None:
+    def _take(self, request: Request) -> Ticket:
+        """Wait until the endpoint's allowance has room for this request."""
+        while not isinstance(given := self._allowance(request).take(), Ticket):
+            if given > PROBE:
+                self.on_wait(request.template, given)
+                with self._lock:
+                    self.waited += given
+            self.clock.sleep(given)
+        return given
+
+    def _allowance(self, request: Request) -> Allowance:
+        key = (request.method, request.template)
+        with self._lock:
+            if key not in self._allowances:
+                self._allowances[key] = Allowance(self.clock, guess_of(*key), self.share)
+            return self._allowances[key]
+
+    def _note_refusal(self, request: Request, reply: Reply, refusals: int) -> None:
         told = told_to_wait(reply.headers, self.clock.now() + self._ahead)
         seconds = MINUTE if told is None else max(told, 0.2)
         if refusals > MAX_REFUSALS or seconds > MAX_WAIT:
@@ -236,9 +274,7 @@ class Client:
                 f" {seconds:.0f} s, and has refused {refusals} times",
                 status=429,
             )
-        self.on_wait(request.template, seconds)
-        self.waited += seconds
-        self.clock.sleep(seconds)
+        self._allowance(request).refused(seconds, is_told=told is not None)
 
     def _payload(self, request: Request, reply: Reply) -> Mapping[str, Any]:
         try:
@@ -287,43 +323,6 @@ class Client:
             f"Pylon does not accept the token ({said}): an admin can create one"
             " in Pylon under Settings > API; then run pylon-to-sqlite auth"
         )
-
-
-def url_of(token: str) -> str:
-    """The API of the region that a token's prefix tells."""
-    return EU if token.startswith("pylon_api_eu_") else US
-
-
-def checked_url(url: str) -> str:
-    """An address that a token may be sent to: https, or http on this machine. Raises Unusable."""
-    try:
-        parts = urlsplit(url)
-        local = parts.hostname in ("localhost", "127.0.0.1", "::1")
-        fine = parts.scheme == "https" or (local and parts.scheme == "http")
-        # An odd port raises; a name, a query or a fragment in it would not be an address alone.
-        fine = fine and bool(parts.hostname) and parts.port != 0 and not set(url) & set(" \\#?@")
-        fine = fine and url.isascii() and url.isprintable()
-    except ValueError:
-        fine = False
-    if not fine:
-        raise Unusable(f"{url!r} is no address for Pylon's API: it must begin with https://")
-    return url.rstrip("/")
-
-
-def checked_token(token: str) -> str:
-    """A token that fits in a header. Raises Unauthorized, without showing it."""
-    if not token or not token.isascii() or not token.isprintable() or " " in token:
-        raise Unauthorized("the token is empty or holds characters that no token of Pylon's has")
-    return token
-
-
-def checked_path(path: str) -> str:
-    """A path below the API's address. Raises Unusable for what could lead elsewhere."""
-    segments = [unquote(segment) for segment in path.split("/")]
-    odd = not path.isascii() or not path.isprintable() or any(sign in path for sign in " \\?#")
-    if not path.startswith("/") or path.startswith("//") or odd or {".", ".."} & set(segments):
-        raise Unusable(f"{path!r} is no path of Pylon's API: it must begin with one /")
-    return path
 
 
 def _page(request: Request, payload: Mapping[str, Any]) -> Page:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import threading
 import time
 import unicodedata
 from collections.abc import Sequence
@@ -13,15 +14,17 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from pylon_to_sqlite.children import Result
     from pylon_to_sqlite.client import Answer
     from pylon_to_sqlite.run import Outcome
-    from pylon_to_sqlite.sync import Progress, Result
+    from pylon_to_sqlite.sync import Progress
 
-# Off a terminal, waits shorter than this are not worth a line.
-LONG_WAIT = 10.0
-# A terminal needs no more than ten lines a second.
+# Seconds between two lines on what is at work: on a terminal, elsewhere.
 REDRAW = 0.1
-BAR = 24
+HEARTBEAT = 60.0
+# A rate is not worth telling before it has been seen for so many seconds.
+SETTLED = 5.0
+BAR = 10
 
 
 def shown(text: str) -> str:
@@ -49,14 +52,21 @@ def table(rows: Sequence[Sequence[object]]) -> str:
 
 
 class Display:
-    """Prints to stderr what a run reports."""
+    """Prints to stderr what a run reports; what a lane reports may come from any thread.
+
+    On a terminal one line moves; elsewhere each stream has a line when it ends, and those still at
+    work have one a minute.
+    """
 
     def __init__(self, quiet: bool, verbose: bool) -> None:
         self.quiet = quiet
         self.verbose = verbose and not quiet
         self.moves = sys.stderr.isatty() and not quiet
+        self._lock = threading.Lock()
+        self._said = time.monotonic()
         self._drawn = 0.0
-        self._last: Progress | None = None
+        self._working: dict[str, tuple[Progress, float]] = {}
+        self._waits: dict[str, float] = {}
 
     def __enter__(self) -> Display:
         return self
@@ -67,35 +77,38 @@ class Display:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._clear()
+        with self._lock:
+            self._clear()
 
     def progress(self, progress: Progress) -> None:
         """A page, or one parent's children, is in the file."""
-        self._last = progress
-        if self.moves and time.monotonic() - self._drawn > REDRAW:
-            self._draw(_moving(progress))
+        with self._lock:
+            name = progress.stream.name
+            _, began = self._working.get(name, (progress, time.monotonic()))
+            self._working[name] = (progress, began)
+            self._refresh()
 
     def waiting(self, template: str, seconds: float) -> None:
         """A wait for the rate limit begins."""
-        why = f"rate limited for {seconds:.0f} s"
-        if self.moves:
-            self._draw(f"{_moving(self._last)}  {why}" if self._last else why)
-        elif not self.quiet and seconds >= LONG_WAIT:
-            self._line(f"{template}: {why}")
+        with self._lock:
+            self._waits[template] = time.monotonic() + seconds
+            self._refresh()
 
     def answered(self, answer: Answer) -> None:
         """Pylon answered a request."""
         if self.verbose:
-            self._line(f"{answer.method} {shown(answer.path)} {answer.status}")
+            with self._lock:
+                self._line(f"{answer.method} {shown(answer.path)} {answer.status}")
 
     def result(self, result: Result) -> None:
         """A stream ended."""
-        name = result.stream.name
-        if result.error:
-            self._line(f"{name}: failed: {shown(result.error)}")
-        elif not self.quiet:
-            self._line(f"{name}: {_counted(result.counts.new, result.counts.changed)}")
-        self._last = None
+        with self._lock:
+            name = result.stream.name
+            self._working.pop(name, None)
+            if result.error:
+                self._line(f"{name}: failed: {shown(result.error)}")
+            elif not self.quiet:
+                self._line(f"{name}: {_counted(result.counts.new, result.counts.changed)}")
 
     def summary(self, outcome: Outcome, requests: int, waited: float, took: float) -> None:
         """The run as a whole."""
@@ -110,20 +123,34 @@ class Display:
         self._line(
             f"{shown(outcome.me.name)}: {_counted(new, changed)}, {gone:,} gone;"
             f" {requests:,} requests in {_span(took)},"
-            f" {_span(waited)} of it waiting for the rate limit"
+            f" {_span(waited)} of waiting for the rate limit"
         )
         failed = [result.stream.name for result in outcome.results if result.error]
         if failed:
             self._line(f"Failed: {', '.join(failed)}. Run it again to go on.")
 
+    def _refresh(self) -> None:
+        now = time.monotonic()
+        if self.moves and now - self._drawn > REDRAW:
+            self._drawn = now
+            width = shutil.get_terminal_size().columns
+            text = "  ".join(self._lanes(now, brief=True))
+            click.echo(f"\r\x1b[K{text[: width - 1]}", err=True, nl=False)
+        elif not self.moves and not self.quiet and now - self._said > HEARTBEAT:
+            self._said = now
+            for line in self._lanes(now, brief=False):
+                self._line(line)
+
+    def _lanes(self, now: float, *, brief: bool) -> list[str]:
+        """What each stream at work has done, has to do, and why it waits."""
+        return [
+            _state(progress, now - began, self._waits.get(progress.stream.path, now) - now, brief)
+            for progress, began in self._working.values()
+        ]
+
     def _line(self, text: str) -> None:
         self._clear()
         click.echo(text, err=True)
-
-    def _draw(self, text: str) -> None:
-        self._drawn = time.monotonic()
-        width = shutil.get_terminal_size().columns
-        click.echo(f"\r\x1b[K{text[: width - 1]}", err=True, nl=False)
 
     def _clear(self) -> None:
         if self.moves and self._drawn:
@@ -131,13 +158,18 @@ class Display:
             self._drawn = 0.0
 
 
-def _moving(progress: Progress) -> str:
-    name, done, total = progress.stream.name, progress.done, progress.total
-    if not total:
-        return f"{name}: {done:,} read"
-    full = BAR * done // total
-    bar = "#" * full + "." * (BAR - full)
-    return f"{name}: [{bar}] {done:,} of {total:,}"
+def _state(progress: Progress, took: float, wait: float, brief: bool) -> str:
+    """Such as: issue_messages: 1,240 of 9,800, rate limited for 17 s, about 1 h 12 min left."""
+    done, total = progress.done, progress.total
+    parts = [f"{progress.stream.name}: {done:,}" + (f" of {total:,}" if total else "")]
+    if brief and total:
+        full = BAR * done // max(total, done)
+        parts[0] += f" [{'#' * full}{'.' * (BAR - full)}]"
+    if wait >= 1:
+        parts.append(f"rate limited for {_span(wait)}")
+    if total and done and took > SETTLED and total > done:
+        parts.append(f"about {_span(took / done * (total - done))} left")
+    return ", ".join(parts)
 
 
 def _counted(new: int, changed: int) -> str:

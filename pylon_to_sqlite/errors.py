@@ -35,3 +35,8 @@ class Unusable(PylonError):
 
 class Busy(PylonError):
     """Another sync holds the file."""
+
+
+class MoreToDo(Exception):
+    """The run was stopped, or its time is up: what was read is committed, the next one goes on.
+    No PylonError, for it is nobody's failure and no stream may take it for one."""

@@ -1,13 +1,19 @@
 """How long to wait: what Pylon says of its allowances, and the clock to wait by."""
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timezone
 from email.utils import parsedate_to_datetime
+from typing import NamedTuple
+
+from pylon_to_sqlite.errors import MoreToDo
 
 # Allowances are counted by the minute; a 429 that says nothing else is over by then.
 MINUTE = 60.0
+# How long to hold back while another worker's request asks whether there is allowance again.
+PROBE = 0.05
 
 
 @dataclass(frozen=True)
@@ -16,6 +22,111 @@ class Clock:
 
     now: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
+
+
+def stoppable(stop: threading.Event) -> Clock:
+    """The real clock, whose sleepers wake when `stop` is set and then raise MoreToDo."""
+
+    def sleep(seconds: float) -> None:
+        if stop.wait(seconds):
+            raise MoreToDo("stopped while waiting")
+
+    return Clock(time.time, sleep)
+
+
+class Ticket(NamedTuple):
+    """Leave to send one request: what was known to be left then, in which minute."""
+
+    left: int
+    window: int
+
+
+class Allowance:
+    """What one endpoint may be asked in a minute, as far as its answers have told.
+
+    `guess` stands in until the server has spoken; `share` of the allowance is used, the rest left
+    to the organisation's other tools. All of it is in use at once: burst, then wait.
+    """
+
+    def __init__(self, clock: Clock, guess: int, share: float) -> None:
+        self._clock = clock
+        self._share = share
+        self._most = guess
+        self._left = guess
+        self._flying = 0
+        self._sent = 0
+        self._window = 0
+        self._is_heard = False
+        self._blocked_until = 0.0
+        self._window_ends = 0.0
+        self._lock = threading.Lock()
+
+    def take(self) -> Ticket | float:
+        """Leave to send a request, which is then counted, or the seconds to wait for it."""
+        with self._lock:
+            now = self._clock.now()
+            if now < self._blocked_until:
+                return self._blocked_until - now
+            if now >= self._window_ends:
+                self._begin_window(now)
+            kept = self._most - int(self._most * self._share)
+            if self._left - self._flying <= kept:
+                if kept:
+                    return self._window_ends - now
+                # Nothing says until when: one request asks, and its 429 is obeyed.
+                if self._flying:
+                    return PROBE
+            self._flying += 1
+            self._sent += 1
+            return Ticket(self._left, self._window)
+
+    def answered(self, ticket: Ticket, remaining: int | None) -> None:
+        """A request was answered; `remaining` is what the server says is left."""
+        with self._lock:
+            self._flying -= 1
+            if remaining is None:
+                self._left -= 1
+                if self._sent > self._most:
+                    # The guess was too low, and the server will not say by how much.
+                    self._left += self._most
+                    self._most *= 2
+                return
+            if remaining >= ticket.left and ticket.window == self._window:
+                # More than there was before it was sent: another minute has begun. What is left
+                # now tells nothing, for answers come in another order than they are counted in.
+                self._begin_window(self._clock.now())
+                self._left = remaining
+            if not self._is_heard:
+                self._most = remaining + 1 + self._flying
+            self._is_heard = True
+            self._left = min(self._left, remaining)
+
+    def refused(self, seconds: float, *, is_told: bool) -> None:
+        """A request met a 429 that asks to wait so long."""
+        with self._lock:
+            self._flying -= 1
+            if not is_told:
+                self._most = max(1, self._sent - 1)
+            self._blocked_until = max(self._blocked_until, self._clock.now() + seconds)
+            self._window_ends = self._blocked_until
+
+    def failed(self) -> None:
+        """A request got no answer."""
+        with self._lock:
+            self._flying -= 1
+
+    def _begin_window(self, now: float) -> None:
+        self._left, self._sent, self._window_ends = self._most, 0, now + MINUTE
+        self._window += 1
+        self._is_heard = False
+
+
+def guess_of(method: str, template: str) -> int:
+    """What Pylon's documents since autumn 2026 allow an endpoint in a minute."""
+    if (method, template) == ("GET", "/issues"):
+        return 30
+    is_slow = template.endswith(("/search", "/messages", "/threads"))
+    return 120 if is_slow else 300
 
 
 def told_to_wait(headers: Mapping[str, str], server_now: float) -> float | None:

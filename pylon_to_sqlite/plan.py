@@ -74,6 +74,8 @@ class Request:
     params: Mapping[str, str] = field(default_factory=dict)
     body: Mapping[str, Any] | None = None
     cursor: str | None = None
+    is_for_one: bool = False
+    """Whether a single record answers it, which then is a page of one."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,13 @@ def request(stream: Stream, checkpoint: Checkpoint, part: str | None = None) -> 
     if checkpoint.window:
         page |= {"filter": _filter(stream.watermark, checkpoint.window)}
     return Request("POST", path, stream.path, params, page, cursor)
+
+
+def request_for_one(stream: Stream, parent: str) -> Request:
+    """The request for the parent itself of a child stream."""
+    template = stream.path.partition("{id}")[0] + "{id}"
+    path = template.replace("{id}", path_segment(parent))
+    return Request("GET", path, template, is_for_one=True)
 
 
 def path_segment(key: str | None) -> str:

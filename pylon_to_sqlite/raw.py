@@ -5,7 +5,8 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl
 
-from pylon_to_sqlite.client import Client, checked_path
+from pylon_to_sqlite.address import checked_path
+from pylon_to_sqlite.client import Client
 from pylon_to_sqlite.errors import Unexpected
 from pylon_to_sqlite.plan import Request
 

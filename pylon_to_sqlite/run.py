@@ -9,13 +9,14 @@ from importlib.metadata import version
 from pathlib import Path
 
 from pylon_to_sqlite import file
+from pylon_to_sqlite.children import Result
 from pylon_to_sqlite.client import Client, Me
-from pylon_to_sqlite.errors import PylonError, Unauthorized, Unavailable
+from pylon_to_sqlite.errors import MoreToDo, PylonError, Unauthorized, Unavailable
 from pylon_to_sqlite.plan import iso
 from pylon_to_sqlite.schema import VERSION
 from pylon_to_sqlite.store import Store
 from pylon_to_sqlite.stream import Stream
-from pylon_to_sqlite.sync import Progress, Result, Sync
+from pylon_to_sqlite.sync import Progress, Sync
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,9 @@ class Wishes:
     streams: Sequence[Stream]
     since: str | None = None
     full: bool = False
+    workers: int = 1
+    until: float | None = None
+    """When to stop with what there is, in seconds since 1970."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +84,22 @@ def _run(
     def wall() -> str:
         return iso(datetime.fromtimestamp(client.clock.now(), timezone.utc))
 
+    def check() -> None:
+        if wishes.until is not None and client.clock.now() >= wishes.until:
+            raise MoreToDo("the time is up")
+
     run = store.begin_run(version("pylon-to-sqlite"), wall())
-    sync = Sync(client, store, wall, wishes.since, wishes.full, on_progress, on_result)
+    sync = Sync(
+        client,
+        store,
+        wall,
+        since=wishes.since,
+        full=wishes.full,
+        workers=wishes.workers,
+        check=check,
+        on_progress=on_progress,
+        on_result=on_result,
+    )
     outcome = "interrupted"
     try:
         results = sync.run(wishes.streams, run)

@@ -1,34 +1,34 @@
 """The engine: asks for pages, turns them into rows and has them committed. No SQL, no HTTP."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 from pylon_to_sqlite import plan
+from pylon_to_sqlite.children import Result, StaleParents, combined
 from pylon_to_sqlite.errors import (
     Gone,
     PylonError,
     Refused,
     Unauthorized,
-    Unavailable,
     Unexpected,
 )
+from pylon_to_sqlite.lanes import Lanes, Steps
 from pylon_to_sqlite.plan import Checkpoint, Page, Request
 from pylon_to_sqlite.rows import Rows, rows_of
-from pylon_to_sqlite.store import Counts, Parent, Store
+from pylon_to_sqlite.store import Parent, Store
 from pylon_to_sqlite.stream import Stream
 
 # A walk whose cursor Pylon refuses begins again; more often than this, something else is wrong.
 RESTARTS = 2
-# So many parents in a row whose children could not be read: it is not the parents.
-FAILURES_IN_A_ROW = 5
+# The lists that tell whether a contact or a user asked.
+REQUESTERS = ("contacts", "users")
 
 
 class Source(Protocol):
-    """What answers requests: client.Client."""
+    """What answers requests, in any thread: client.Client."""
 
     def fetch(self, request: Request) -> Page: ...
-    def record(self, request: Request) -> Mapping[str, Any]: ...
     def now(self) -> str: ...
 
 
@@ -41,17 +41,11 @@ class Progress:
     total: int | None = None
 
 
-@dataclass
-class Result:
-    """What became of one stream in a run."""
-
-    stream: Stream
-    counts: Counts = field(default_factory=Counts)
-    read: int = 0
-    error: str | None = None
-
-
 def _ignore(_: object) -> None:
+    pass
+
+
+def _go_on() -> None:
     pass
 
 
@@ -60,7 +54,8 @@ class Sync:
     """One run. `since` (UTC) bounds the first load, `full` reads everything again.
 
     `wall` is this machine's time, which rows are stamped with; Pylon's own, which decides what to
-    ask for, is `source.now()`.
+    ask for, is `source.now()`. `workers` ask side by side in each lane; `check` is called between
+    requests and may raise to end the run.
     """
 
     source: Source
@@ -68,6 +63,8 @@ class Sync:
     wall: Callable[[], str]
     since: str | None = None
     full: bool = False
+    workers: int = 1
+    check: Callable[[], None] = _go_on
     on_progress: Callable[[Progress], None] = _ignore
     on_result: Callable[[Result], None] = _ignore
     results: dict[str, Result] = field(default_factory=dict)
@@ -75,36 +72,22 @@ class Sync:
     _run: int = 0
 
     def run(self, streams: Sequence[Stream], run: int) -> list[Result]:
-        """Mirror each stream. One that fails leaves the others alone; only a token that Pylon no
-        longer accepts, or a file that cannot be written, ends the run."""
+        """Mirror all streams, side by side. One that fails leaves the others alone; only a token
+        that Pylon no longer accepts, or a file that cannot be written, ends the run."""
         self._run = run
         if self.full:
             self._begin_full(streams)
+        steps = []
         for stream in streams:
             self.results[stream.name] = Result(stream)
             self.store.begin_stream(run, stream, self.wall())
-            self._try(stream)
+            steps.extend(self._steps(stream))
+        Lanes(self.source.fetch, self.workers, self.check).run(steps)
         for stream in self._through:
             # Only now is a --full over: one that dies goes on with the streams it had not reached.
             self.store.save(stream, replace(self.store.checkpoint(stream), full=None))
         self.store.decide_requesters(self.wall())
         return list(self.results.values())
-
-    def _try(self, stream: Stream) -> None:
-        result = self.results[stream.name]
-        try:
-            self._mirror(stream)
-        except Unauthorized as error:
-            result.error = str(error)
-            self._end(result)
-            raise
-        except PylonError as error:
-            result.error = str(error)
-        self._end(result)
-        self.on_result(result)
-
-    def _end(self, result: Result) -> None:
-        self.store.end_stream(self._run, result.stream, result.error, result.counts, self.wall())
 
     def _begin_full(self, streams: Sequence[Stream]) -> None:
         """Have everything read again. A --full that was stopped goes on rather than over."""
@@ -114,15 +97,41 @@ class Sync:
             if (stream.watermark or stream.is_by_staleness) and not checkpoint.full:
                 self.store.save(stream, replace(plan.restarted(checkpoint), full=now))
 
-    def _mirror(self, stream: Stream) -> None:
-        if stream.watermark:
-            self._read_changes(stream)
-        elif stream.is_by_staleness:
-            self._read_stale(stream)
-        else:
-            self._walk(stream)
+    def _steps(self, stream: Stream) -> list[Steps]:
+        """All that asks for the stream: one, or as many as there are workers to read children."""
+        if not stream.is_by_staleness:
+            ask = self._read_changes if stream.watermark else self._walk
+            return [self._whole(stream, ask(stream))]
+        children = self._stale_parents(stream)
+        return [self._reader(children) for _ in range(self.workers)]
 
-    def _read_changes(self, stream: Stream) -> None:
+    def _whole(self, stream: Stream, steps: Steps) -> Steps:
+        try:
+            yield from steps
+        except PylonError as error:
+            self._fail(stream, error)
+        self._end(stream)
+
+    def _fail(self, stream: Stream, error: PylonError) -> None:
+        """Note why the stream failed. A refused token ends the run."""
+        self.results[stream.name].error = str(error)
+        if isinstance(error, Unauthorized):
+            self._record(self.results[stream.name])
+            raise error
+
+    def _end(self, stream: Stream) -> None:
+        result = self.results[stream.name]
+        result.ended = True
+        self._record(result)
+        self.on_result(result)
+
+    def _record(self, result: Result) -> None:
+        self.store.end_stream(self._run, result.stream, result.error, result.counts, self.wall())
+
+    def _has_ended(self, stream: Stream | None) -> bool:
+        return stream is None or self.results[stream.name].ended
+
+    def _read_changes(self, stream: Stream) -> Steps:
         """Read window after window until all that changed before this run is there."""
         now = self.source.now()
         checkpoint = self.store.checkpoint(stream)
@@ -130,7 +139,7 @@ class Sync:
             # Before the first page: where it fails, the next run still knows the scope.
             self.store.save(stream, opened)
             try:
-                checkpoint = self._read_pages(stream, opened)
+                checkpoint = yield from self._read_pages(stream, opened)
             except Refused as error:
                 smaller = plan.narrowed(opened, self.store.earliest(), now)
                 if error.status != 400 or smaller is None:
@@ -138,21 +147,25 @@ class Sync:
                 checkpoint = smaller
         self._complete(stream, checkpoint)
 
-    def _walk(self, stream: Stream) -> None:
+    def _walk(self, stream: Stream) -> Steps:
         """Read a list from end to end. What an interrupted walk left comes first, then the whole:
         what it had read may have changed since."""
+        while not self._has_ended(stream.parent):
+            yield None
         checkpoint = self.store.checkpoint(stream)
         if checkpoint.cursor or checkpoint.part:
-            self._walk_parts(stream, checkpoint)
-        self._walk_parts(stream, Checkpoint())
+            yield from self._walk_parts(stream, checkpoint)
+        yield from self._walk_parts(stream, Checkpoint())
         self._complete(stream, Checkpoint())
+        if stream.name in REQUESTERS:
+            self.store.decide_requesters(self.wall())
 
     def _complete(self, stream: Stream, checkpoint: Checkpoint) -> None:
         self.store.save(stream, checkpoint, completed_at=self.wall())
         if checkpoint.full:
             self._through.append(stream)
 
-    def _walk_parts(self, stream: Stream, start: Checkpoint) -> None:
+    def _walk_parts(self, stream: Stream, start: Checkpoint) -> Steps:
         parts: Sequence[str | None] = stream.each[1] or (None,)
         if stream.parent:
             parts = self.store.parents(stream.parent)
@@ -163,21 +176,23 @@ class Sync:
                 continue
             here = start if start.part == part else Checkpoint(part=part)
             try:
-                self._read_pages(stream, here)
+                yield from self._read_pages(stream, here)
             except Unauthorized:
                 raise
             except PylonError as error:
                 if part is None:
                     raise
-                if self._parent_is_gone(stream, part, error):
+                if (yield from self._parent_is_gone(stream, part, error)):
                     continue
                 # Not every workspace knows every value of a parameter.
                 is_unknown = not stream.parent and error.status in (400, 404)
                 (unknown if is_unknown else failures).append(error)
         if failures or (unknown and len(unknown) == len(parts)):
-            raise _combined(failures or unknown, f"{len(parts)} parts")
+            raise combined(failures or unknown, f"{len(parts)} parts")
 
-    def _read_pages(self, stream: Stream, checkpoint: Checkpoint) -> Checkpoint:
+    def _read_pages(
+        self, stream: Stream, checkpoint: Checkpoint
+    ) -> Generator[Request, Page, Checkpoint]:
         """Read page after page from the checkpoint on, each committed with the checkpoint after
         it; gives the last one."""
         result = self.results[stream.name]
@@ -186,7 +201,7 @@ class Sync:
         while True:
             request = plan.request(stream, checkpoint, checkpoint.part)
             try:
-                page = self.source.fetch(request)
+                page = yield request
             except Refused as error:
                 if not checkpoint.cursor or error.status != 400:
                     raise
@@ -205,40 +220,57 @@ class Sync:
             if page.cursor is None:
                 return checkpoint
 
-    def _read_stale(self, stream: Stream) -> None:
-        """Read the children of each parent that changed since they were last read."""
-        now = self.source.now()
-        checkpoint = self.store.checkpoint(stream)
-        total = self.store.count_stale(stream, now, checkpoint.full)
-        of = stream.parent.name if stream.parent else ""
-        failures: list[PylonError] = []
-        in_a_row = 0
-        for done, parent in enumerate(self.store.stale(stream, now, checkpoint.full), 1):
-            try:
-                self._read_children(stream, parent)
-                in_a_row = 0
-            except Unauthorized:
-                raise
-            except PylonError as error:
-                if not self._parent_is_gone(stream, parent.key, error):
-                    self.store.forget_children(stream, parent.key)
-                    failures.append(error)
-                    in_a_row += 1
-            if in_a_row == FAILURES_IN_A_ROW:
-                raise _combined(failures, f"{total} {of}, then stopped")
-            self.on_progress(Progress(stream, done, total))
-        self._complete(stream, checkpoint)
-        if failures:
-            raise _combined(failures, f"{total} {of}")
+    def _stale_parents(self, stream: Stream) -> StaleParents:
+        assert stream.parent
+        return StaleParents(
+            stream,
+            self.store,
+            self.results.get(stream.parent.name) or Result(stream.parent, ended=True),
+            self.source.now(),
+            self.store.checkpoint(stream),
+            self.workers,
+        )
 
-    def _read_children(self, stream: Stream, parent: Parent) -> None:
+    def _reader(self, parents: StaleParents) -> Steps:
+        """Read the children of one parent after the other, as long as there are stale ones. The
+        last reader to leave ends the stream."""
+        stream = parents.stream
+        while not parents.is_stopped:
+            parent = parents.take()
+            if parent is None:
+                if parents.are_done():
+                    break
+                yield None
+                continue
+            error = None
+            try:
+                yield from self._read_children(stream, parent)
+            except Unauthorized as refused:
+                self._fail(stream, refused)
+            except PylonError as failure:
+                error = failure
+                if (yield from self._parent_is_gone(stream, parent.key, failure)):
+                    error = None
+                else:
+                    self.store.forget_children(stream, parent.key)
+            parents.give_back(parent, error)
+            self.on_progress(Progress(stream, parents.read, parents.total))
+        parents.readers -= 1
+        if parents.readers == 0:
+            if not parents.is_stopped:
+                self._complete(stream, parents.checkpoint)
+            if parents.failures:
+                self._fail(stream, parents.failure())
+            self._end(stream)
+
+    def _read_children(self, stream: Stream, parent: Parent) -> Steps:
         read_at = self.source.now()
         batch: list[Rows] = []
         checkpoint = Checkpoint()
         seen: set[str] = set()
         while True:
             request = plan.request(stream, checkpoint, parent.key)
-            page = self.source.fetch(request)
+            page = yield request
             _see(request, page, seen)
             batch.extend(_rows(stream, request, page, parent.key))
             if page.cursor is None:
@@ -247,20 +279,21 @@ class Sync:
         counts = self.store.commit_children(stream, parent, batch, read_at, self.wall())
         self.results[stream.name].counts.add(counts)
 
-    def _parent_is_gone(self, stream: Stream, key: str, error: PylonError) -> bool:
+    def _parent_is_gone(
+        self, stream: Stream, key: str, error: PylonError
+    ) -> Generator[Request, Page, bool]:
         """Whether `error` means that the parent no longer exists, which is then marked. A stray
         error is not gone, so the parent itself is asked for."""
         if stream.parent is None or error.status not in (400, 404, 410):
             return False
-        template = stream.path.partition("{id}")[0] + "{id}"
-        path = template.replace("{id}", plan.path_segment(key))
         try:
-            self.source.record(Request("GET", path, template))
+            yield plan.request_for_one(stream, key)
         except Gone:
             gone = self.store.parent_gone(stream.parent, key, self.wall())
             result = self.results[stream.parent.name]
             result.counts.gone += gone
-            self._end(result)
+            if result.ended:
+                self._record(result)
             return True
         except Unauthorized:
             raise
@@ -289,10 +322,3 @@ def _see(request: Request, page: Page, seen: set[str]) -> None:
         raise Unexpected(f"{request.method} {request.path}: its cursors go round in a circle")
     if page.cursor is not None:
         seen.add(page.cursor)
-
-
-def _combined(errors: Sequence[PylonError], among: str) -> PylonError:
-    """One error for several, which all failed alike or not: the first one is told."""
-    if len(errors) == 1:
-        return errors[0]
-    return Unavailable(f"{len(errors)} of {among} failed, the first with: {errors[0]}")

@@ -86,7 +86,35 @@ def _read(path: Path) -> int:
     return len(rows(path, "SELECT 1 FROM _pylon_children")) if tables else 0
 
 
-@pytest.mark.parametrize(("sign", "status"), [(signal.SIGINT, 5), (signal.SIGKILL, -9)])
+def test_a_run_whose_time_is_up_ends_well_and_the_next_goes_on(
+    path: Path, desk: Desk, clock: Any
+) -> None:
+    for number in range(60):
+        open_issue(desk, number)
+    clock.sleep(DAY)
+    with Server(Api(desk.workspace, allowance=None), latency=0.1) as server:
+        short = run(server.url, path, "--max-time", "2s", "--workers", "2")
+        assert short.returncode == 5, short.stderr
+        assert "Traceback" not in short.stderr
+        assert 0 < _read(path) < 128
+        assert run(server.url, path).returncode == 0
+    assert differences(path, desk.workspace) == []
+
+
+def test_a_signal_in_a_wait_for_the_rate_limit_ends_the_run_at_once(
+    path: Path, desk: Desk, clock: Any
+) -> None:
+    """Whoever waits a minute for Pylon does not wait a minute for Ctrl-C."""
+    with Server(Api(desk.workspace, allowance=3)) as server:
+        began = time.monotonic()
+        with stopped(server.url, path, signal.SIGTERM, 4) as returned:
+            assert returned == 5
+        assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize(
+    ("sign", "status"), [(signal.SIGINT, 5), (signal.SIGTERM, 5), (signal.SIGKILL, -9)]
+)
 def test_a_run_that_is_stopped_goes_on_where_it_was(
     path: Path, desk: Desk, clock: Any, sign: signal.Signals, status: int
 ) -> None:

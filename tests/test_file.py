@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -193,6 +194,7 @@ def test_a_mirror_of_another_organisation_is_left_alone(
 ) -> None:
     """A token of another organisation stops before anything is written or read but its name."""
     other = Api(Workspace(clock, name="Southwind", seed=1), allowance=None)
+    mirrored.with_name("pylon.db.lock").unlink()
     file.inspect(mirrored)  # SQLite's own files beside it are there from now on
     before = everything(tmp_path)
     with pytest.raises(Unauthorized) as raised:
@@ -204,6 +206,31 @@ def test_a_mirror_of_another_organisation_is_left_alone(
     )
     assert everything(tmp_path) == before
     assert [one.path for one in other.log] == ["/me"]
+
+
+class Overtaken(Api):
+    """Lets somebody else's sync come first, between the look at the file and its lock."""
+
+    overtake: Callable[[], object] = staticmethod(lambda: None)
+
+    def handle(self, method: str, path: str, *rest: Any) -> Any:
+        self.overtake()
+        return super().handle(method, path, *rest)
+
+
+def test_a_file_that_became_another_organisations_meanwhile(
+    tmp_path: Path, sync: Sync, clock: FakeClock
+) -> None:
+    """Whose mirror it is counts once the file is held: of two first syncs the second stops."""
+    path = tmp_path / "pylon.db"
+    late = Overtaken(Workspace(clock, name="Southwind", seed=1), allowance=None)
+    late.overtake = lambda: sync(path)
+    with pytest.raises(Unauthorized, match="mirrors Northwind Support"):
+        sync(path, api=late)
+    mirror = file.inspect(path)
+    assert mirror is not None
+    assert mirror.organization_name == "Northwind Support"
+    assert [one.path for one in late.log] == ["/me"]
 
 
 # What is welcome

@@ -14,19 +14,23 @@ NAME = PACKAGE.name
 # From the top; whatever stands on one floor does not know the others there.
 FLOORS = (
     ("__main__",),
-    ("cli", "display"),
-    ("run", "sync", "status", "serving", "raw"),
-    ("client", "store", "tables", "file", "auth", "metadata"),
-    ("plan", "rows", "limits"),
+    ("cli", "display", "options"),
+    ("run", "sync", "children", "status", "serving", "raw"),
+    ("client", "lanes", "store", "tables", "file", "auth", "metadata"),
+    ("plan", "rows", "limits", "address"),
     ("schema", "streams", "stream", "errors", "text"),
 )
 FLOOR = {module: len(FLOORS) - at for at, floor in enumerate(FLOORS) for module in floor}
 
-# On the same floor: the command line shows what happens, a run holds the engine, the writer has
-# its tables, the tables derive from the streams, and those are made of what a stream is.
+# On the same floor: the command line has options and shows what happens, a run holds the engine,
+# which has a list of parents to go through, the writer has its tables, the tables derive from the
+# streams, and those are made of what a stream is.
 BESIDE = {
     ("cli", "display"),
+    ("cli", "options"),
+    ("run", "children"),
     ("run", "sync"),
+    ("sync", "children"),
     ("store", "tables"),
     ("schema", "streams"),
     ("schema", "stream"),
@@ -36,10 +40,9 @@ BESIDE = {
 # Who may know what is outside: one place for HTTP, few for SQL, one floor that prints.
 OUTSIDE = {
     "httpx": {"client"},
-    "selectolax": {"text"},
     "sqlite_utils": {"store", "tables"},
     "sqlite3": {"file", "run", "status", "store"},
-    "click": {"cli", "display"},
+    "click": {"cli", "display", "options"},
     "subprocess": {"serving"},
 }
 

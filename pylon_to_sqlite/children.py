@@ -1,0 +1,95 @@
+"""Which parents' children are still to be read in a run. Asks the store; sends no requests."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from pylon_to_sqlite.errors import PylonError, Unavailable
+from pylon_to_sqlite.plan import Checkpoint
+from pylon_to_sqlite.store import Counts, Parent, Store
+from pylon_to_sqlite.stream import Stream
+
+# So many parents in a row whose children could not be read: it is not the parents.
+FAILURES_IN_A_ROW = 5
+
+
+@dataclass
+class Result:
+    """What became of one stream in a run."""
+
+    stream: Stream
+    counts: Counts = field(default_factory=Counts)
+    read: int = 0
+    error: str | None = None
+    ended: bool = False
+
+
+@dataclass
+class StaleParents:
+    """The parents whose children are stale, each in one reader's hands at a time."""
+
+    stream: Stream
+    store: Store
+    of: Result
+    now: str
+    checkpoint: Checkpoint
+    readers: int
+    read: int = 0
+    total: int = 0
+    failures: list[PylonError] = field(default_factory=list)
+    is_stopped: bool = False
+    _failed: set[str] = field(default_factory=set)
+    _in_hand: set[str] = field(default_factory=set)
+    _in_a_row: int = 0
+    _pass: Iterator[Parent] = field(default_factory=lambda: iter(()))
+    _taken: int = 0
+    _seen: tuple[int, bool] | None = None
+    _counted: int = -1
+
+    def take(self) -> Parent | None:
+        """A parent to read the children of; None while there is none to be seen."""
+        self._count()
+        while True:
+            for parent in self._pass:
+                if parent.key not in self._in_hand and parent.key not in self._failed:
+                    self._in_hand.add(parent.key)
+                    self._taken += 1
+                    return parent
+            # Parents that were committed meanwhile may stand before where this pass was.
+            if not self._taken and self._seen == (self.of.read, self.of.ended):
+                return None
+            self._taken = 0
+            self._seen = (self.of.read, self.of.ended)
+            self._pass = self.store.stale(self.stream, self.now, self.checkpoint.full)
+
+    def _count(self) -> None:
+        """See how many there are, whenever more parents have been committed."""
+        if self._counted != self.of.read:
+            self._counted = self.of.read
+            left = self.store.count_stale(self.stream, self.now, self.checkpoint.full)
+            self.total = self.read + left - len(self._failed)
+
+    def give_back(self, parent: Parent, error: PylonError | None) -> None:
+        """The children of `parent` were read, or could not be."""
+        self._in_hand.discard(parent.key)
+        self.read += 1
+        self._in_a_row = self._in_a_row + 1 if error else 0
+        if error:
+            self.failures.append(error)
+            self._failed.add(parent.key)
+        self.is_stopped = self.is_stopped or self._in_a_row == FAILURES_IN_A_ROW
+
+    def are_done(self) -> bool:
+        """Whether no more will come, once `take` has given none."""
+        return self._seen == (self.of.read, True)
+
+    def failure(self) -> PylonError:
+        """One error for all."""
+        stopped = ", then stopped" if self.is_stopped else ""
+        return combined(self.failures, f"{self.read:,} {self.of.stream.name}{stopped}")
+
+
+def combined(errors: Sequence[PylonError], among: str) -> PylonError:
+    """One error for several, which all failed alike or not: the first one is told."""
+    if len(errors) == 1:
+        return errors[0]
+    return Unavailable(f"{len(errors)} of {among} failed, the first with: {errors[0]}")

@@ -1,0 +1,100 @@
+"""Requests side by side: a lane of workers an endpoint, for their allowances are separate.
+
+Whoever has something to ask is a generator: it yields a Request and is sent its Page, or thrown
+its error. All of them run in the thread that runs the lanes, so what they write has one writer.
+"""
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from functools import partial
+
+from pylon_to_sqlite.errors import PylonError
+from pylon_to_sqlite.plan import Page, Request
+
+# Yielding None means: nothing to ask until another has got on.
+Steps = Generator[Request | None, Page, None]
+_Resume = Callable[[], Request | None]
+
+# How long a signal or the end of the time may wait to be noticed, in seconds.
+NOTICE = 0.5
+
+
+class Lanes:
+    """Runs steps to their end; `workers` a lane, 1 of which means: in turn, without threads.
+
+    `fetch` answers a request, in any thread; `check` is called between requests and may raise to
+    end the run.
+    """
+
+    def __init__(
+        self, fetch: Callable[[Request], Page], workers: int, check: Callable[[], None]
+    ) -> None:
+        self._fetch = fetch
+        self._workers = workers
+        self._check = check
+        self._lanes: dict[str, ThreadPoolExecutor] = {}
+        self._flying: dict[Future[Page], Steps] = {}
+        self._parked: list[Steps] = []
+
+    def run(self, steps: Iterable[Steps]) -> None:
+        """Run all to their ends. Raises what one of them raises; the others are then closed."""
+        ready: deque[tuple[Steps, _Resume]] = deque((one, partial(next, one)) for one in steps)
+        try:
+            while ready or self._flying:
+                while ready:
+                    self._check()
+                    self._resume(*ready.popleft(), ready)
+                ready.extend(self._answered())
+            if self._parked:
+                raise RuntimeError("steps that wait for each other")
+        finally:
+            for lane in self._lanes.values():
+                lane.shutdown(wait=False, cancel_futures=True)
+
+    def _resume(self, steps: Steps, resume: _Resume, ready: deque[tuple[Steps, _Resume]]) -> None:
+        try:
+            request = resume()
+        except StopIteration:
+            ready.extend(self._woken())
+            return
+        if request is None:
+            self._parked.append(steps)
+        elif self._workers == 1:
+            # Asked and answered in one go when its turn comes: an answer never lies about.
+            ready.append((steps, partial(self._asked, steps, request)))
+            ready.extend(self._woken())
+        else:
+            lane = self._lane(f"{request.method} {request.template}")
+            self._flying[lane.submit(self._fetch, request)] = steps
+
+    def _asked(self, steps: Steps, request: Request) -> Request | None:
+        try:
+            page = self._fetch(request)
+        except PylonError as error:
+            return steps.throw(error)
+        return steps.send(page)
+
+    def _answered(self) -> Iterable[tuple[Steps, _Resume]]:
+        """Who can go on: those whose answer has come, and after them those who waited for that."""
+        done, _ = wait(self._flying, timeout=NOTICE, return_when=FIRST_COMPLETED)
+        self._check()
+        for future in done:
+            steps = self._flying.pop(future)
+            error = future.exception()
+            if error is None:
+                yield steps, partial(steps.send, future.result())
+            else:
+                yield steps, partial(steps.throw, error)
+        if done:
+            yield from self._woken()
+
+    def _woken(self) -> Iterable[tuple[Steps, _Resume]]:
+        """Those who had nothing to ask: another has got on, so they may have now."""
+        parked, self._parked = self._parked, []
+        return [(one, partial(next, one)) for one in parked]
+
+    def _lane(self, template: str) -> ThreadPoolExecutor:
+        if template not in self._lanes:
+            self._lanes[template] = ThreadPoolExecutor(self._workers, f"lane {template}")
+        return self._lanes[template]

@@ -1,0 +1,92 @@
+"""Options that commands share, and what their values may be: a usage error tells the choices."""
+
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import click
+
+Command = Callable[..., Any]
+
+
+def stream_names(
+    ctx: click.Context, param: click.Parameter, names: tuple[str, ...]
+) -> tuple[str, ...]:
+    from pylon_to_sqlite.streams import BY_NAME
+
+    for name in names:
+        if name not in BY_NAME:
+            raise click.BadParameter(
+                f"there is no stream {name!r}. The streams are: {', '.join(BY_NAME)}"
+            )
+    return names
+
+
+def past(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """A date or an RFC 3339 time in the past, as UTC in whole seconds."""
+    from pylon_to_sqlite.plan import ISO, iso
+    from pylon_to_sqlite.rows import utc
+
+    if value is None:
+        return None
+    time = utc(f"{value}T00:00:00Z" if len(value) == 10 else value)
+    try:
+        moment = datetime.strptime(time[:19] + time[-1:], ISO).replace(tzinfo=timezone.utc)
+    except ValueError:
+        raise click.BadParameter(
+            f"{value!r} is no date: write 2026-07-01, or 2026-07-01T09:00:00Z"
+        ) from None
+    if moment > datetime.now(timezone.utc):
+        raise click.BadParameter(f"{value!r} is in the future")
+    # Before there was Pylon all dates mean the same.
+    return iso(max(moment, datetime(2000, 1, 1, tzinfo=timezone.utc)))
+
+
+def seconds(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
+    """A length of time, such as 90s, 20m or 1.5h."""
+    if value is None:
+        return None
+    unit = {"s": 1, "m": 60, "h": 3600}.get(value[-1:], 0)
+    try:
+        length = float(value[:-1]) * unit
+    except ValueError:
+        length = 0
+    if not 0 < length < 10**9:
+        raise click.BadParameter(f"{value!r} is no length of time: write 90s, 20m or 2h")
+    return length
+
+
+def share_of(ctx: click.Context, param: click.Parameter, value: str) -> float:
+    """A percentage as a fraction."""
+    try:
+        percent = float(value.removesuffix("%"))
+    except ValueError:
+        percent = 0
+    if not 1 <= percent <= 100:
+        raise click.BadParameter(f"{value!r} is no share: write 1% to 100%")
+    return percent / 100
+
+
+def connects(command: Command) -> Command:
+    """The options that say whose workspace it is."""
+    options = (
+        click.option("--token", envvar="PYLON_API_TOKEN", show_envvar=True, help="API token."),
+        click.option(
+            "-a",
+            "--auth",
+            type=click.Path(dir_okay=False, path_type=Path),
+            default=Path("auth.json"),
+            show_default=True,
+            help="File with the token, as pylon-to-sqlite auth writes it.",
+        ),
+        click.option(
+            "--api-url",
+            envvar="PYLON_API_URL",
+            show_envvar=True,
+            help="Address of the API; by default told by the token's prefix (US or EU).",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
