@@ -38,7 +38,7 @@ def checked_token(token: str) -> str:
 
 def checked_path(path: str) -> str:
     """A path below the API's address. Raises Unusable for what could lead elsewhere."""
-    segments = [unquote(segment) for segment in path.split("/")]
+    segments = unquote(path).split("/")
     odd = not path.isascii() or not path.isprintable() or any(sign in path for sign in " \\?#")
     if not path.startswith("/") or path.startswith("//") or odd or {".", ".."} & set(segments):
         raise Unusable(f"{path!r} is no path of Pylon's API: it must begin with one /")

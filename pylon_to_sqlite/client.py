@@ -18,6 +18,7 @@ from pylon_to_sqlite.errors import (
     Unauthorized,
     Unavailable,
     Unexpected,
+    Unusable,
 )
 from pylon_to_sqlite.limits import (
     MINUTE,
@@ -140,7 +141,8 @@ class Client:
         return iso(datetime.fromtimestamp(self.clock.now() + self._ahead, timezone.utc))
 
     def me(self) -> Me:
-        """Whose token this is. Raises Unauthorized, or Unavailable within 20 seconds."""
+        """Whose token this is. Raises Unauthorized, or Unavailable within 20 seconds where nobody
+        answers; a rate limit is waited out."""
         try:
             data = self.record(Request("GET", "/me", "/me"), first=True)
         except Refused as error:
@@ -219,6 +221,8 @@ class Client:
             allowance.failed()
             if isinstance(error, httpx.ConnectError):
                 raise _Passing(Unavailable(f"cannot reach {self.api_url}: {error}")) from None
+            if isinstance(error, httpx.InvalidURL):
+                raise Unusable(f"{path[:80]!r} is no path of Pylon's API: {error}") from None
             if isinstance(error, httpx.HTTPError):
                 # str() of a timeout is often empty.
                 what = str(error) or type(error).__name__

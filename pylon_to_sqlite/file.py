@@ -97,7 +97,9 @@ def _inspect_existing(path: Path, read_only: bool) -> Mirror | None:
 
 
 def _read_only(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=60)
+    # Without a -wal nobody is at work on the file, and then not even a -shm is made beside it.
+    mode = "mode=ro" if Path(f"{path.resolve()}-wal").exists() else "immutable=1"
+    return sqlite3.connect(f"{path.resolve().as_uri()}?{mode}", uri=True, timeout=60)
 
 
 def _mirror(path: Path, connection: sqlite3.Connection) -> Mirror | None:

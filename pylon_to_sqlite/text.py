@@ -11,7 +11,7 @@ import re
 
 _LINES = frozenset(
     (
-        *("address", "article", "aside", "br", "dd", "details", "dialog", "div", "dt"),
+        *("address", "article", "aside", "dd", "details", "dialog", "div", "dt"),
         *("fieldset", "figcaption", "figure", "footer", "form", "header", "hr", "li", "main"),
         *("nav", "option", "section", "summary", "tr"),
     )
@@ -30,11 +30,14 @@ _END_OF_UNSEEN = {name: re.compile(rf"</{name}[\s/>]", re.IGNORECASE) for name i
 
 _BLANKS = re.compile(r"[ \t\r\f\v\u00a0]+")
 _AROUND_BREAK = re.compile(r" *\n[ \ud802]*")
+_ONE_BREAK = re.compile(r" *\ud803[ \ud803]*")
+_EDGE_AFTER_BREAK = re.compile(r"\n *\ud803")
 _BREAKS = re.compile(r"\n{3,}")
 _UNSTORABLE = re.compile(r"[\ud800-\udfff\x00]")
 
-# Stand-ins, for nothing that came in holds a surrogate: blanks that stay, and a cell's beginning.
-_KEPT_BLANK, _KEPT_TAB, _CELL = "\ud800", "\ud801", "\ud802"
+# Stand-ins, for nothing that came in holds a surrogate: blanks that stay, a cell's beginning, and
+# a block's edge, several of which are one break, and none after another break.
+_KEPT_BLANK, _KEPT_TAB, _CELL, _LINE = "\ud800", "\ud801", "\ud802", "\ud803"
 _KEEP = str.maketrans({" ": _KEPT_BLANK, "\t": _KEPT_TAB, "\u00a0": _KEPT_BLANK})
 _RELEASE = str.maketrans({_KEPT_BLANK: " ", _KEPT_TAB: "\t", _CELL: "\t"})
 
@@ -93,15 +96,19 @@ def _end_of_tag(source: str, at: int) -> int:
 
 
 def _break_of(tag: str, closing: bool) -> str:
-    if tag in _LINES:
+    if tag == "br":
         return "\n"
+    if tag in _LINES:
+        return _LINE
     if tag in _PARAGRAPHS:
         return "\n\n"
     return _CELL if tag in ("td", "th") and not closing else ""
 
 
 def _tidy(text: str) -> str:
-    text = _AROUND_BREAK.sub("\n", _BLANKS.sub(" ", text))
+    text = _ONE_BREAK.sub(_LINE, _BLANKS.sub(" ", text))
+    text = _EDGE_AFTER_BREAK.sub("\n", text).replace(_LINE, "\n")
+    text = _AROUND_BREAK.sub("\n", text)
     lines = (line.rstrip(_KEPT_BLANK + _KEPT_TAB) for line in text.split("\n"))
     text = _BREAKS.sub("\n\n", "\n".join(lines)).strip(f"\n {_CELL}")
     return text.replace(f" {_CELL}", _CELL).replace(f"{_CELL} ", _CELL).translate(_RELEASE)

@@ -74,6 +74,10 @@ def test_what_no_reader_sees_is_gone(source: str) -> None:
     ("source", "words"),
     [
         ("a<br>b<br/><br>c", "a\nb\n\nc"),
+        ("<div>a</div><div>b</div>", "a\nb"),
+        ("<div><div>a<br></div></div><div>b</div>", "a\nb"),
+        ("<div>a</div><div><br></div><div>b</div>", "a\n\nb"),
+        ("<ul><li>a</li><li>b</li></ul>", "a\nb"),
         ("<p>a</p>\n\n\n<p>b</p>", "a\n\nb"),
         ("<br><br><br><br>a<br><br><br><br>b<br><br>", "a\n\nb"),
         ("<h1>Title</h1>text<blockquote>quoted</blockquote>end", "Title\n\ntext\n\nquoted\n\nend"),
@@ -104,6 +108,7 @@ def test_breaks_are_kept(source: str, words: str) -> None:
         ),
         ("<table><tr><td>a<table><tr><td>b</table></table>c", ["a", "b", "c"]),
         ("<section><header>a</header><footer>b</footer></section>", ["a", "b"]),
+        ("<div>a</div><div><br></div><div>b</div>", ["a", "b"]),
         ("a<ul><li>b</ul>c", ["a", "b", "c"]),
     ],
 )
