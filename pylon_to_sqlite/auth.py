@@ -33,7 +33,8 @@ def load(path: Path) -> Token:
 def save(path: Path, token: str) -> None:
     """Put `token` into `path`, beside what other tools keep there, readable by the owner only."""
     content = _read(path)
-    content[SECTION] = {"token": token}
+    section = content.get(SECTION)
+    content[SECTION] = {**(section if isinstance(section, dict) else {}), "token": token}
     beside = path.resolve().with_name(f".{path.name}.new")
     try:
         beside.unlink(missing_ok=True)
@@ -46,12 +47,14 @@ def save(path: Path, token: str) -> None:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        if path.exists() and not path.is_file():
+            raise Unusable(f"{path} is no regular file: name another with --auth")
+        content = json.loads(path.read_text(encoding="utf-8-sig").strip() or "{}")
     except FileNotFoundError:
         return {}
     except OSError as error:
         raise Unusable(f"cannot read {path}: {error.strerror}") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Unusable(f"{path} is no JSON file: mend it or name another with --auth") from None
     if not isinstance(content, dict):
         raise Unusable(f"{path} holds no JSON object: mend it or name another with --auth")

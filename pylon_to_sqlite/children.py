@@ -8,7 +8,7 @@ from pylon_to_sqlite.plan import Checkpoint
 from pylon_to_sqlite.store import Counts, Parent, Store
 from pylon_to_sqlite.stream import Stream
 
-# So many parents in a row whose children could not be read: it is not the parents.
+# So many parents in a row for whose children no answer came: it is not the parents.
 FAILURES_IN_A_ROW = 5
 
 
@@ -72,7 +72,8 @@ class StaleParents:
         """The children of `parent` were read, or could not be."""
         self._in_hand.discard(parent.key)
         self.read += 1
-        self._in_a_row = self._in_a_row + 1 if error else 0
+        # A refused or odd answer is about its parent; one that does not come may be about all.
+        self._in_a_row = self._in_a_row + 1 if isinstance(error, Unavailable) else 0
         if error:
             self.failures.append(error)
             self._failed.add(parent.key)
@@ -84,8 +85,8 @@ class StaleParents:
 
     def failure(self) -> PylonError:
         """One error for all."""
-        stopped = ", then stopped" if self.is_stopped else ""
-        return combined(self.failures, f"{self.read:,} {self.of.stream.name}{stopped}")
+        error = combined(self.failures, f"{self.read:,} {self.of.stream.name}")
+        return Unavailable(f"{error}; the rest was not tried") if self.is_stopped else error
 
 
 def combined(errors: Sequence[PylonError], among: str) -> PylonError:

@@ -8,8 +8,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
+from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -28,7 +29,7 @@ FAILED, USAGE, NOT_AUTHORISED, BUSY, MORE_TO_DO = 1, 2, 3, 4, 5
 
 
 @contextmanager
-def _exit_statuses() -> Iterator[None]:
+def _exit_statuses(stopped: str = "Stopped.") -> Iterator[None]:
     """Turn each error into one line on stderr and its exit status."""
     try:
         yield
@@ -36,8 +37,13 @@ def _exit_statuses() -> Iterator[None]:
         click.echo(f"Error: {shown(str(error))}", err=True)
         statuses = {Unauthorized: NOT_AUTHORISED, Busy: BUSY, Unusable: USAGE}
         _leave(statuses.get(type(error), FAILED))
+    except OSError as error:
+        # Such as a full disk behind standard output, which would fail again at the very end.
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - stays open to the very end
+        click.echo(f"Error: {error.strerror or error}", err=True)
+        _leave(FAILED)
     except (KeyboardInterrupt, MoreToDo):
-        click.echo("Stopped. What was read is committed; run it again to go on.", err=True)
+        click.echo(stopped, err=True)
         _leave(MORE_TO_DO)
 
 
@@ -66,17 +72,36 @@ def _client(token: str | None, auth: Path, api_url: str | None) -> tuple[Client,
     from pylon_to_sqlite.auth import load
     from pylon_to_sqlite.client import Client
 
+    if token == "" and _is_given("token"):
+        raise Unauthorized("--token is empty")
     if token:
-        parameters = click.get_current_context().get_parameter_source("token")
-        given = parameters is click.core.ParameterSource.COMMANDLINE
-        source = "--token" if given else "PYLON_API_TOKEN"
+        source = "--token" if _is_given("token") else "PYLON_API_TOKEN"
     else:
         token, source = load(auth)
     token = token.strip()
-    return Client(token, api_url or url_of(token)), source
+    client = Client(token, api_url or url_of(token))
+    client.on_wait = Display(False, False).waiting
+    return client, source
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def _is_given(option: str) -> bool:
+    """Whether an option stands on the command line, and not in the environment."""
+    source = click.get_current_context().get_parameter_source(option)
+    return source is click.core.ParameterSource.COMMANDLINE
+
+
+class Commands(click.Group):
+    """The commands, none of which shows a traceback for what the user or Pylon can cause."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; what it printed is out, or the error told, when it ends."""
+        with _exit_statuses():
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+            return result
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="pylon-to-sqlite")
 def cli() -> None:
     """Mirror a Pylon (usepylon.com) workspace into one SQLite file.
@@ -86,6 +111,10 @@ def cli() -> None:
     Then:    pylon-to-sqlite sync pylon.db
     Look:    pylon-to-sqlite serve pylon.db
     """
+    for stream in (sys.stdout, sys.stderr):
+        # A name that the terminal's encoding lacks is shown escaped.
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 @cli.command()
@@ -101,29 +130,27 @@ def auth(token: str | None, auth: Path, api_url: str | None) -> None:
     from pylon_to_sqlite.client import Client
 
     # Asked for even where the environment has one: this command is for a new token.
-    given = click.get_current_context().get_parameter_source("token")
-    if given is not click.core.ParameterSource.COMMANDLINE or not token:
+    if not _is_given("token") or not token:
         token = click.prompt("Pylon API token", hide_input=True)
-    with _exit_statuses():
-        assert token is not None
-        token = token.strip()
-        client = Client(token, api_url or url_of(token))
-        me = client.me()
-        save(auth, token)
-        click.echo(f"This is a token of {shown(me.name)} ({client.api_url}). Kept in {auth}.")
+    assert token is not None
+    token = token.strip()
+    client = Client(token, api_url or url_of(token))
+    client.on_wait = Display(False, False).waiting
+    me = client.me()
+    save(auth, token)
+    click.echo(f"This is a token of {shown(me.name)} ({client.api_url}). Kept in {auth}.")
 
 
 @cli.command("verify-auth")
 @connects
 def verify_auth(token: str | None, auth: Path, api_url: str | None) -> None:
     """Tell whose token it is, its region, and where it came from."""
-    with _exit_statuses():
-        client, source = _client(token, auth, api_url)
-        me = client.me()
-        click.echo(f"Organisation: {shown(me.name)} ({shown(me.id)})")
-        click.echo(f"API:          {client.api_url} ({client.region})")
-        click.echo(f"User:         {shown(me.email or 'an API user')}")
-        click.echo(f"Token from:   {source}")
+    client, source = _client(token, auth, api_url)
+    me = client.me()
+    click.echo(f"Organisation: {shown(me.name)} ({shown(me.id)})")
+    click.echo(f"API:          {client.api_url} ({client.region})")
+    click.echo(f"User:         {shown(me.email or 'an API user')}")
+    click.echo(f"Token from:   {source}")
 
 
 @cli.command()
@@ -212,7 +239,9 @@ def sync(
     from pylon_to_sqlite.run import Wishes
     from pylon_to_sqlite.streams import chosen
 
-    with _exit_statuses():
+    with _exit_statuses("Stopped. What was read is committed; run it again to go on."):
+        if since and not any(stream.watermark for stream in chosen(streams)):
+            raise click.UsageError("--since is about issues, and these streams hold none")
         # Before the token is looked for: a file that cannot be used is told first.
         inspect(db)
         client, _ = _client(token, auth, api_url)
@@ -259,23 +288,22 @@ def get(
     """Print what Pylon answers to GET PATH, such as /issues/42 or '/accounts?limit=5'."""
     from pylon_to_sqlite.raw import records, request_of
 
-    with _exit_statuses():
-        request = request_of(path)
-        client, _ = _client(token, auth, api_url)
-        if not paginate and not nl:
-            click.echo(json.dumps(client.raw(request), indent=2))
-            return
-        found = (
-            json.dumps(one, indent=None if nl else 2) for one in records(client, request, paginate)
-        )
-        if nl:
-            for line in found:
-                click.echo(line)
-            return
-        click.echo("[", nl=False)
-        for position, text in enumerate(found):
-            click.echo(("," if position else "") + "\n" + text, nl=False)
-        click.echo("\n]")
+    request = request_of(path)
+    client, _ = _client(token, auth, api_url)
+    if not paginate and not nl:
+        click.echo(json.dumps(client.raw(request), indent=2))
+        return
+    found = (
+        json.dumps(one, indent=None if nl else 2) for one in records(client, request, paginate)
+    )
+    if nl:
+        for line in found:
+            click.echo(line)
+        return
+    click.echo("[", nl=False)
+    for position, text in enumerate(found):
+        click.echo(("," if position else "") + "\n" + text, nl=False)
+    click.echo("\n]")
 
 
 @cli.command()
@@ -288,8 +316,7 @@ def status(db: Path, as_json: bool) -> None:
     from pylon_to_sqlite.plan import iso
     from pylon_to_sqlite.status import status_of
 
-    with _exit_statuses():
-        status = status_of(db, iso(datetime.now(timezone.utc)))
+    status = status_of(db, iso(datetime.now(timezone.utc)))
     if as_json:
         click.echo(json.dumps(asdict(status), indent=2))
         return
@@ -314,7 +341,8 @@ def metadata(db: Path) -> None:
     click.echo(json.dumps(metadata_for([db.stem]), indent=4))
 
 
-@cli.command(context_settings={"ignore_unknown_options": True})
+# Not -h, which to Datasette means --host.
+@cli.command(context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]})
 @click.argument("db", type=db_path)
 @click.argument("datasette_args", metavar="[DATASETTE ARGS]...", nargs=-1, type=click.UNPROCESSED)
 def serve(db: Path, datasette_args: tuple[str, ...]) -> None:
@@ -324,8 +352,7 @@ def serve(db: Path, datasette_args: tuple[str, ...]) -> None:
     """
     from pylon_to_sqlite.serving import serve as serve_
 
-    with _exit_statuses():
-        sys.exit(serve_(db, datasette_args))
+    sys.exit(serve_(db, datasette_args))
 
 
 @cli.command()
@@ -343,13 +370,12 @@ def demo(db: Path, no_serve: bool) -> None:
     from pylon_to_sqlite.serving import serve as serve_
     from pylon_to_sqlite.streams import chosen
 
-    with _exit_statuses():
-        with sample_server() as (url, token):
-            remove_old_sample(db)
-            wishes = Wishes(chosen(()), workers=4)
-            outcome = _mirror(db, Client(token, url), wishes, Display(False, False))
-        if outcome.failed:
-            sys.exit(FAILED)
-        if not no_serve:
-            sys.exit(serve_(db, ()))
-        click.echo(f"Look at it with: pylon-to-sqlite serve {os.fspath(db)}", err=True)
+    with sample_server() as (url, token):
+        remove_old_sample(db)
+        wishes = Wishes(chosen(()), workers=4)
+        outcome = _mirror(db, Client(token, url), wishes, Display(False, False))
+    if outcome.failed:
+        sys.exit(FAILED)
+    if not no_serve:
+        sys.exit(serve_(db, ()))
+    click.echo(f"Look at it with: pylon-to-sqlite serve {os.fspath(db)}", err=True)

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple, NoReturn, TypeVar
 import httpx
 
 from pylon_to_sqlite.address import EU, US, checked_path, checked_token, checked_url
+from pylon_to_sqlite.answers import Passing, Reply, no_constant, page_of, record_of, words_of
 from pylon_to_sqlite.errors import (
     Gone,
-    PylonError,
     Refused,
     Unauthorized,
     Unavailable,
@@ -38,6 +38,8 @@ TRIES = 5
 MAX_BYTES = 256 * 2**20
 MAX_SECONDS = 600.0
 MAX_WAIT = 3600.0
+MAX_PAUSE = 300.0
+LONGEST_WORDS = 500
 MAX_REFUSALS = 100
 
 # A page of 999 issues has been seen to take 18 s.
@@ -46,6 +48,7 @@ PATIENT = httpx.Timeout(connect=15.0, read=120.0, write=30.0, pool=None)
 # each address of the host, so no try begins after FIRST_TRIES_END.
 FIRST = httpx.Timeout(connect=4.0, read=8.0, write=4.0, pool=None)
 FIRST_TRIES_END = 6.0
+FIRST_SECONDS = 12.0
 
 _TRANSIENT = frozenset([408, 425])
 _T = TypeVar("_T")
@@ -67,27 +70,6 @@ class Answer(NamedTuple):
     status: int
 
 
-class Reply(NamedTuple):
-    """An answer that has wholly arrived."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def reason(self) -> str:
-        return httpx.codes.get_reason_phrase(self.status)
-
-
-class _Passing(Exception):
-    """A fault that may be over on the next try; `then` is what it is once the tries are spent."""
-
-    def __init__(self, then: PylonError, wait: float | None = None) -> None:
-        super().__init__(str(then))
-        self.then = then
-        self.wait = wait
-
-
 def _ignore(*_: object) -> None:
     pass
 
@@ -97,8 +79,8 @@ class Client:
     """Pylon at `api_url`, read with `token`, by any number of threads. Nothing but GET and POST
     …/search leaves it, and no more than `share` of each endpoint's allowance.
 
-    `on_wait(template, seconds)` is called before a wait for the rate limit, `on_answer` after
-    each answer. `requests` counts the answers that were no 429; `waited` is in seconds.
+    `on_wait(template, seconds, why)` is called before a wait, `on_answer` after each answer.
+    `requests` counts the answers that were no 429; `waited` is in seconds.
     """
 
     token: str
@@ -106,7 +88,7 @@ class Client:
     transport: httpx.BaseTransport | None = None
     clock: Clock = field(default_factory=Clock)
     share: float = 1.0
-    on_wait: Callable[[str, float], None] = _ignore
+    on_wait: Callable[[str, float, str], None] = _ignore
     on_answer: Callable[[Answer], None] = _ignore
     requests: int = 0
     waited: float = 0.0
@@ -116,18 +98,29 @@ class Client:
         self._lock = threading.Lock()
         self._allowances: dict[tuple[str, str], Allowance] = {}
         self._ahead = 0.0  # seconds by which Pylon's clock is ahead of ours
-        self._http = httpx.Client(
-            transport=self.transport,
-            timeout=PATIENT,
-            follow_redirects=False,
-            headers={
-                "Authorization": f"Bearer {checked_token(self.token)}",
-                "Accept": "application/json",
-                # An edge cache has been seen to serve older pages.
-                "Cache-Control": "no-cache",
-                "User-Agent": "pylon-to-sqlite",
-            },
-        )
+        headers = {
+            "Authorization": f"Bearer {checked_token(self.token)}",
+            "Accept": "application/json",
+            # An edge cache has been seen to serve older pages.
+            "Cache-Control": "no-cache",
+            "User-Agent": "pylon-to-sqlite",
+        }
+        try:
+            self._http = httpx.Client(
+                transport=self.transport,
+                timeout=PATIENT,
+                follow_redirects=False,
+                headers=headers,
+                # A proxy is for the way out, and nothing that stays on this machine goes to one.
+                trust_env=not self.api_url.startswith("http://"),
+            )
+            httpx.URL(self.api_url)
+        except (httpx.InvalidURL, UnicodeError) as error:
+            raise Unusable(f"{self.api_url!r} is no address for Pylon's API: {error}") from None
+        except (ImportError, OSError, ValueError) as error:
+            raise Unusable(
+                f"the environment's settings for proxies or certificates cannot be used: {error}"
+            ) from None
 
     @property
     def region(self) -> str:
@@ -161,11 +154,11 @@ class Client:
         """One page of a list or search. Raises any of the errors but Unusable and Busy."""
         if request.is_for_one:
             return Page([self.record(request)])
-        return self._tried(request, lambda payload: _page(request, payload))
+        return self._tried(request, lambda payload: page_of(request, payload))
 
     def record(self, request: Request, *, first: bool = False) -> Mapping[str, Any]:
         """The one record that `request` names."""
-        return self._tried(request, lambda payload: _record(request, payload), first=first)
+        return self._tried(request, lambda payload: record_of(request, payload), first=first)
 
     def raw(self, request: Request) -> Mapping[str, Any]:
         """The whole answer, unwrapped."""
@@ -176,7 +169,7 @@ class Client:
 
         def read(payload: Mapping[str, Any]) -> Page:
             data = payload.get("data")
-            return Page([data]) if isinstance(data, Mapping) else _page(request, payload)
+            return Page([data]) if isinstance(data, Mapping) else page_of(request, payload)
 
         return self._tried(request, read)
 
@@ -194,13 +187,14 @@ class Client:
                     self._note_refusal(request, reply, refusals)
                     continue
                 return read(self._payload(request, reply))
-            except _Passing as fault:
+            except Passing as fault:
                 tries += 1
                 backoff = 2.0 ** (tries - 1) * (1 + random.random() / 4)
                 pause = backoff if fault.wait is None else fault.wait
                 late = first and self.clock.now() + pause - began > FIRST_TRIES_END
-                if tries >= TRIES or late or pause > MAX_WAIT:
+                if tries >= TRIES or late or pause > MAX_PAUSE:
                     raise fault.then from None
+                self.on_wait(request.template, pause, str(fault))
                 self.clock.sleep(pause)
 
     def _sent(self, request: Request, ticket: Ticket, first: bool) -> Reply:
@@ -208,25 +202,23 @@ class Client:
         if method != "GET" and not (method == "POST" and path.endswith("/search")):
             raise Unexpected(f"{method} {path} is not sent: this client only reads")
         allowance = self._allowance(request)
+        url = self.api_url + checked_path(path)
         try:
-            with self._http.stream(
-                method,
-                self.api_url + checked_path(path),
-                params=dict(request.params) or None,
-                json=request.body if method == "POST" else None,
-                timeout=FIRST if first else PATIENT,
-            ) as response:
-                reply = self._whole(response, FIRST_TRIES_END if first else MAX_SECONDS)
+            if first:
+                reply = _within(FIRST_SECONDS, lambda: self._exchange(request, url, FIRST))
+            else:
+                reply = self._exchange(request, url, PATIENT)
         except BaseException as error:
             allowance.failed()
             if isinstance(error, httpx.ConnectError):
-                raise _Passing(Unavailable(f"cannot reach {self.api_url}: {error}")) from None
-            if isinstance(error, httpx.InvalidURL):
-                raise Unusable(f"{path[:80]!r} is no path of Pylon's API: {error}") from None
+                raise Passing(Unavailable(f"cannot reach {self.api_url}: {error}")) from None
+            if isinstance(error, httpx.InvalidURL | UnicodeError):
+                where = f"{self.api_url}{path}"[:120]
+                raise Unusable(f"{where!r} is no address of Pylon's API: {error}") from None
             if isinstance(error, httpx.HTTPError):
                 # str() of a timeout is often empty.
                 what = str(error) or type(error).__name__
-                raise _Passing(Unavailable(f"{method} {path}: no answer ({what})")) from None
+                raise Passing(Unavailable(f"{method} {path}: no answer ({what})")) from None
             raise
         date = http_date(reply.headers.get("date", ""))
         if date is not None:
@@ -239,6 +231,16 @@ class Client:
                 self.requests += 1
         self.on_answer(Answer(method, path, reply.status))
         return reply
+
+    def _exchange(self, request: Request, url: str, timeout: httpx.Timeout) -> Reply:
+        with self._http.stream(
+            request.method,
+            url,
+            params=dict(request.params) or None,
+            json=request.body if request.method == "POST" else None,
+            timeout=timeout,
+        ) as response:
+            return self._whole(response, MAX_SECONDS)
 
     def _whole(self, response: httpx.Response, seconds: float) -> Reply:
         """The answer with its body, unless that has no end in sight."""
@@ -256,7 +258,7 @@ class Client:
         """Wait until the endpoint's allowance has room for this request."""
         while not isinstance(given := self._allowance(request).take(), Ticket):
             if given > PROBE:
-                self.on_wait(request.template, given)
+                self.on_wait(request.template, given, "rate limited")
                 with self._lock:
                     self.waited += given
             self.clock.sleep(given)
@@ -282,7 +284,7 @@ class Client:
 
     def _payload(self, request: Request, reply: Reply) -> Mapping[str, Any]:
         try:
-            payload = json.loads(reply.body, parse_constant=_no_constant)
+            payload = json.loads(reply.body, parse_constant=no_constant)
         except (ValueError, RecursionError):
             payload = None
         where = f"{request.method} {request.path}"
@@ -290,7 +292,7 @@ class Client:
             self._raise_status(where, reply, payload)
         if payload is None:
             kind = "HTML" if reply.body.lstrip()[:1] == b"<" else "no JSON"
-            raise _Passing(Unexpected(f"{where}: the answer is {kind}"))
+            raise Passing(Unexpected(f"{where}: the answer is {kind}"))
         if not isinstance(payload, Mapping):
             raise Unexpected(f"{where}: the answer is no object but a {type(payload).__name__}")
         if payload.get("errors"):
@@ -306,14 +308,14 @@ class Client:
             raise Gone(words, status=status)
         if status >= 500 or status in _TRANSIENT:
             wait = told_to_wait(reply.headers, self.clock.now() + self._ahead)
-            raise _Passing(Unavailable(words, status=status), wait)
+            raise Passing(Unavailable(words, status=status), wait)
         if status < 400:
             raise Unexpected(f"{words}: redirects are not followed", status=status)
         raise Refused(words, status=status)
 
     def _said(self, payload: object) -> str:
         """Pylon's words for people, without the token, should it repeat it."""
-        return _words(payload).replace(self.token, "…")
+        return words_of(payload).replace(self.token, "…")[:LONGEST_WORDS]
 
     def _unauthorized(self, payload: object) -> str:
         if isinstance(payload, Mapping) and payload.get("code") == "wrong_region_token":
@@ -329,48 +331,22 @@ class Client:
         )
 
 
-def _page(request: Request, payload: Mapping[str, Any]) -> Page:
-    where = f"{request.method} {request.path}"
-    data = payload.get("data")
-    if data is None:
-        data = []
-    if not isinstance(data, list):
-        raise Unexpected(f"{where}: data is no list but a {type(data).__name__}")
-    pagination = payload.get("pagination")
-    if not isinstance(pagination, Mapping):
-        return Page(data)
-    cursor = pagination.get("cursor")
-    if not pagination.get("has_next_page", bool(cursor)):
-        return Page(data)
-    if not isinstance(cursor, str) or not cursor:
-        raise _Passing(Unexpected(f"{where}: says that there is more, and gives no cursor"))
-    if cursor == request.cursor:
-        raise _Passing(Unexpected(f"{where}: the same cursor came back again and again"))
-    if not data:
-        raise _Passing(Unexpected(f"{where}: says that there is more, and gives no records"))
-    return Page(data, cursor)
+def _within(seconds: float, call: Callable[[], _T]) -> _T:
+    """What `call` gives, if it does so in time. Timeouts of HTTP begin anew with each byte, so a
+    server that sends one now and then would never be given up."""
+    done: list[_T | BaseException] = []
 
+    def run() -> None:
+        try:
+            done.append(call())
+        except BaseException as error:
+            done.append(error)
 
-def _record(request: Request, payload: Mapping[str, Any]) -> Mapping[str, Any]:
-    data = payload.get("data")
-    if not isinstance(data, Mapping):
-        raise Unexpected(
-            f"{request.method} {request.path}: data is no object but a {type(data).__name__}"
-        )
-    return data
-
-
-def _words(payload: object) -> str:
-    """What an error says: its code, its sentences and the request's id."""
-    if not isinstance(payload, Mapping):
-        return ""
-    errors = payload.get("errors")
-    said = [str(error) for error in errors] if isinstance(errors, list) else []
-    words = ": ".join(filter(None, [str(payload.get("code") or ""), "; ".join(said)]))[:500]
-    request_id = payload.get("request_id")
-    # What goes on a terminal and into the file is cleaned, whatever the server sent.
-    return clean(f"{words} (request_id {request_id})" if request_id else words)
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if not done:
+        raise httpx.ReadTimeout(f"not complete after {seconds:.0f} s")
+    if isinstance(done[0], BaseException):
+        raise done[0]
+    return done[0]

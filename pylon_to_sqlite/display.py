@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import threading
@@ -24,6 +25,8 @@ REDRAW = 0.1
 HEARTBEAT = 60.0
 # A rate is not worth telling before it has been seen for so many seconds.
 SETTLED = 5.0
+# A shorter wait before the first page of a stream needs no line of its own.
+LONG_WAIT = 3.0
 BAR = 10
 
 
@@ -61,12 +64,12 @@ class Display:
     def __init__(self, quiet: bool, verbose: bool) -> None:
         self.quiet = quiet
         self.verbose = verbose and not quiet
-        self.moves = sys.stderr.isatty() and not quiet
+        self.moves = bool(sys.stderr and sys.stderr.isatty()) and not quiet
         self._lock = threading.Lock()
         self._said = time.monotonic()
         self._drawn = 0.0
         self._working: dict[str, tuple[Progress, float]] = {}
-        self._waits: dict[str, float] = {}
+        self._waits: dict[str, tuple[float, str]] = {}
 
     def __enter__(self) -> Display:
         return self
@@ -88,10 +91,15 @@ class Display:
             self._working[name] = (progress, began)
             self._refresh()
 
-    def waiting(self, template: str, seconds: float) -> None:
-        """A wait for the rate limit begins."""
+    def waiting(self, template: str, seconds: float, why: str) -> None:
+        """A wait begins: for the rate limit, or before another try."""
         with self._lock:
-            self._waits[template] = time.monotonic() + seconds
+            now = time.monotonic()
+            self._waits[template] = (now + seconds, why)
+            is_at_work = any(one.stream.path == template for one, _ in self._working.values())
+            if seconds >= LONG_WAIT and not is_at_work and not self.quiet:
+                # Nothing else would tell why nothing happens.
+                self._line(f"{shown(template)}: waits {_span(seconds)}: {shown(why)}")
             self._refresh()
 
     def answered(self, answer: Answer) -> None:
@@ -135,7 +143,7 @@ class Display:
             self._drawn = now
             width = shutil.get_terminal_size().columns
             text = "  ".join(self._lanes(now, brief=True))
-            click.echo(f"\r\x1b[K{text[: width - 1]}", err=True, nl=False)
+            self._print(f"\r\x1b[K{text[: width - 1]}")
         elif not self.moves and not self.quiet and now - self._said > HEARTBEAT:
             self._said = now
             for line in self._lanes(now, brief=False):
@@ -144,29 +152,40 @@ class Display:
     def _lanes(self, now: float, *, brief: bool) -> list[str]:
         """What each stream at work has done, has to do, and why it waits."""
         return [
-            _state(progress, now - began, self._waits.get(progress.stream.path, now) - now, brief)
+            _state(progress, now - began, self._why(progress, now), brief)
             for progress, began in self._working.values()
         ]
 
+    def _why(self, progress: Progress, now: float) -> str:
+        until, why = self._waits.get(progress.stream.path, (now, ""))
+        return f"{shown(why)} for {_span(until - now)}" if until - now >= 1 else ""
+
     def _line(self, text: str) -> None:
         self._clear()
-        click.echo(text, err=True)
+        self._print(text + "\n")
 
     def _clear(self) -> None:
         if self.moves and self._drawn:
-            click.echo("\r\x1b[K", err=True, nl=False)
+            self._print("\r\x1b[K")
             self._drawn = 0.0
 
+    def _print(self, text: str) -> None:
+        try:
+            click.echo(text, err=True, nl=False)
+        except (OSError, ValueError):
+            # A reader that has gone, as with `| head`, is no reason to stop the work.
+            sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - stays open to the very end
 
-def _state(progress: Progress, took: float, wait: float, brief: bool) -> str:
+
+def _state(progress: Progress, took: float, why: str, brief: bool) -> str:
     """Such as: issue_messages: 1,240 of 9,800, rate limited for 17 s, about 1 h 12 min left."""
     done, total = progress.done, progress.total
     parts = [f"{progress.stream.name}: {done:,}" + (f" of {total:,}" if total else "")]
     if brief and total:
         full = BAR * done // max(total, done)
         parts[0] += f" [{'#' * full}{'.' * (BAR - full)}]"
-    if wait >= 1:
-        parts.append(f"rate limited for {_span(wait)}")
+    if why:
+        parts.append(why)
     if total and done and took > SETTLED and total > done:
         parts.append(f"about {_span(took / done * (total - done))} left")
     return ", ".join(parts)

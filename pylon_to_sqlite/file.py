@@ -27,19 +27,26 @@ def inspect(path: Path, *, must_exist: bool = False) -> Mirror | None:
     Raises Unusable for what cannot be written to, is no SQLite database, comes from a newer
     version, or holds tables of our names that are not ours. Nothing is written.
     """
-    if path.is_dir():
-        raise Unusable(f"{path} is a directory: give the name of a file in it")
-    if not path.parent.is_dir():
-        raise Unusable(f"there is no directory {path.parent}: create it first")
-    if not path.exists():
-        if must_exist:
-            raise Unusable(f"there is no file {path}: pylon-to-sqlite sync {path} creates it")
-        if not os.access(path.parent, os.W_OK):
-            raise Unusable(f"cannot write to the directory {path.parent}")
-        return None
-    if not path.is_file():
-        raise Unusable(f"{path} is no regular file")
-    return _inspect_existing(path, must_exist)
+    try:
+        whole = path.resolve()
+        if whole.is_dir():
+            raise Unusable(f"{path} is a directory: give the name of a file in it")
+        parent = whole.parent if path.is_symlink() else path.parent
+        if not parent.is_dir():
+            raise Unusable(f"there is no directory {parent}: create it first")
+        if not whole.exists():
+            if must_exist:
+                raise Unusable(f"there is no file {path}: pylon-to-sqlite sync {path} creates it")
+            if not os.access(whole.parent, os.W_OK):
+                raise Unusable(f"cannot write to the directory {whole.parent}")
+            return None
+        if not whole.is_file():
+            raise Unusable(f"{path} is no regular file")
+        return _inspect_existing(whole, must_exist)
+    except (OSError, RuntimeError) as error:
+        # RuntimeError: a symbolic link that leads to itself.
+        what = getattr(error, "strerror", None) or error
+        raise Unusable(f"cannot read {path}: {what}") from None
 
 
 def create(path: Path) -> None:
@@ -58,10 +65,12 @@ def held(path: Path) -> Iterator[None]:
     and works wherever SQLite does. The file stays, for removing it would let two hold it.
     """
     beside = f"{path.resolve()}.lock"
+    # SQLite would lock a file that it cannot write to against nobody.
+    create(Path(beside))
     with closing(sqlite3.connect(beside, timeout=0, isolation_level=None)) as lock:
         try:
             lock.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError as error:
+        except sqlite3.Error as error:
             if "locked" not in str(error):
                 raise Unusable(f"cannot write to {beside}: {error}") from None
             raise Busy(f"another sync is writing to {path}: nothing was done") from None
@@ -103,21 +112,25 @@ def _read_only(path: Path) -> sqlite3.Connection:
 
 
 def _mirror(path: Path, connection: sqlite3.Connection) -> Mirror | None:
-    names = frozenset(
-        str(name).lower()
-        for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type != 'index'")
-    )
-    ours = frozenset(names & {*TABLES, *BOOKKEEPING})
+    kinds = {
+        str(name).lower(): kind
+        for name, kind in connection.execute("SELECT name, type FROM sqlite_master")
+        if not str(name).lower().startswith("sqlite_")
+    }
+    names = frozenset(kinds)
+    ours = names & {*TABLES, *BOOKKEEPING}
     if not ours:
         return None
-    if "_pylon_meta" not in names:
+    meta: dict[str, str] = {}
+    if kinds.get("_pylon_meta") == "table":
+        meta = dict(connection.execute("SELECT key, value FROM _pylon_meta"))
+    foreign = [name for name in sorted(ours) if kinds[name] != "table"]
+    written_by = str(meta.get("schema_version"))
+    if foreign or not written_by.isdecimal():
+        name = (foreign or sorted(ours))[0]
         raise Unusable(
-            f"{path} has a table named {sorted(ours)[0]} that is not this tool's: use another file"
+            f"{path} has a {kinds[name]} named {name} that is not this tool's: use another file"
         )
-    meta = dict(connection.execute("SELECT key, value FROM _pylon_meta"))
-    written_by = str(meta.get("schema_version") or 0)
-    if not written_by.isdecimal():
-        raise Unusable(f"{path} has a table named _pylon_meta that is not this tool's")
     if int(written_by) > VERSION:
         raise Unusable(
             f"{path} was written by a newer version of pylon-to-sqlite: upgrade this one"
@@ -126,6 +139,5 @@ def _mirror(path: Path, connection: sqlite3.Connection) -> Mirror | None:
         columns = {row[1] for row in connection.execute(f"PRAGMA table_info({name})")}
         if not {*TABLES[name].key} <= columns:
             raise Unusable(f"{path} has a table named {name} that is not this tool's")
-    return Mirror(
-        meta.get("organization_id") or "", meta.get("organization_name") or "", names - ours
-    )
+    others = frozenset(name for name in names - ours if kinds[name] == "table")
+    return Mirror(meta.get("organization_id") or "", meta.get("organization_name") or "", others)

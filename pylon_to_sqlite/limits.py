@@ -14,6 +14,7 @@ from pylon_to_sqlite.errors import MoreToDo
 MINUTE = 60.0
 # How long to hold back while another worker's request asks whether there is allowance again.
 PROBE = 0.05
+LATEST = 4_102_444_800.0  # the year 2100
 
 
 @dataclass(frozen=True)
@@ -154,6 +155,8 @@ def http_date(value: str) -> float | None:
         moment = parsedate_to_datetime(value)
     except (TypeError, ValueError, OverflowError):
         return None
+    # A year 10000 is no time that anything here can work with.
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=timezone.utc)
-    return moment.timestamp()
+    seconds = moment.timestamp()
+    return seconds if 0 < seconds < LATEST else None

@@ -1,5 +1,6 @@
 """Options that commands share, and what their values may be: a usage error tells the choices."""
 
+import re
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
@@ -32,7 +33,8 @@ def past(ctx: click.Context, param: click.Parameter, value: str | None) -> str |
         return None
     time = utc(f"{value}T00:00:00Z" if len(value) == 10 else value)
     try:
-        moment = datetime.strptime(time[:19] + time[-1:], ISO).replace(tzinfo=timezone.utc)
+        # A fraction of a second is given up; anything else behind the seconds is no time.
+        moment = datetime.strptime(re.sub(r"\.\d+Z$", "Z", time), ISO).replace(tzinfo=timezone.utc)
     except ValueError:
         raise click.BadParameter(
             f"{value!r} is no date: write 2026-07-01, or 2026-07-01T09:00:00Z"

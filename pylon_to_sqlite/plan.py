@@ -23,6 +23,9 @@ MARGIN = timedelta(seconds=1)
 SMALLEST_SPAN = timedelta(days=1)
 GROWS_AFTER = timedelta(days=7)
 
+# Keys are UUIDs; an address has room for no more than some thousand signs.
+LONGEST_KEY = 500
+
 ISO = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -71,7 +74,7 @@ class Request:
     method: Literal["GET", "POST"]
     path: str
     template: str
-    params: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, str | list[str]] = field(default_factory=dict)
     body: Mapping[str, Any] | None = None
     cursor: str | None = None
     is_for_one: bool = False
@@ -117,8 +120,8 @@ def request_for_one(stream: Stream, parent: str) -> Request:
 
 def path_segment(key: str | None) -> str:
     """A key as one segment of a path. Raises Unexpected where it could name another path."""
-    if not key or key in (".", ".."):
-        raise Unexpected(f"a key that cannot be asked for: {key!r}")
+    if not key or key in (".", "..") or len(key) > LONGEST_KEY:
+        raise Unexpected(f"a key that cannot be asked for: {str(key)[:80]!r}")
     return quote(key, safe="")
 
 
@@ -151,9 +154,10 @@ def open_window(checkpoint: Checkpoint, since: str | None, now: str) -> Checkpoi
         return replace(checkpoint, window=Window(max(start, since), checkpoint.since))
     if watermark == now or (checkpoint.since and checkpoint.since >= now):
         return None
-    # A server whose clock went back still gets a window that ends at its own now.
-    start = iso(min(moment(watermark), moment(now)) - OVERLAP)
-    start = max(start, checkpoint.since or "")
+    if moment(watermark) - moment(now) > OVERLAP:
+        # A clock of Pylon's was wrong, then or now: what changed between is anybody's guess.
+        return replace(checkpoint, window=Window(checkpoint.since, now))
+    start = max(iso(moment(watermark) - OVERLAP), checkpoint.since or "")
     end = _less(start, -checkpoint.span) if checkpoint.span else now
     return replace(checkpoint, window=Window(start, min(end, now)))
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qs
 
 from pylon_to_sqlite.address import checked_path
 from pylon_to_sqlite.client import Client
@@ -15,8 +15,8 @@ def request_of(path: str) -> Request:
     """The GET of a path with its query. Raises Unusable for anything that names another host."""
     path, _, query = path.partition("?")
     checked_path(path)
-    params = dict(parse_qsl(query, keep_blank_values=True))
-    return Request("GET", path, path, params, cursor=params.get("cursor"))
+    params = parse_qs(query, keep_blank_values=True)
+    return Request("GET", path, path, params, cursor=params.get("cursor", [None])[-1])
 
 
 def records(client: Client, request: Request, paginate: bool) -> Iterator[Any]:

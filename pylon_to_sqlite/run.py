@@ -58,6 +58,8 @@ def mirror(
     longer be written, both with all that was read before committed.
     """
     known = file.inspect(path)
+    # From here on by its whole name: to SQLite `:memory:` and `file:x` would be something else.
+    path = path.resolve()
     me = client.me()
     _check_organization(path, known, me)
     file.create(path)

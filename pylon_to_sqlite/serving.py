@@ -12,20 +12,32 @@ from tempfile import TemporaryDirectory
 from pylon_to_sqlite import file
 from pylon_to_sqlite.metadata import metadata_for
 
+DATASETTE = "import sys; sys.path.remove(''); from datasette.cli import cli; cli()"
+
 
 def serve(path: Path, arguments: Sequence[str]) -> int:
-    """Run `datasette serve` on the mirror at `path` until it ends; gives its exit status."""
+    """Run `datasette serve` on the mirror at `path` until it is stopped. Gives 0, or 1 where
+    Datasette failed, for its own exit statuses mean other things than ours."""
     with file.reading(path):
         pass
+    path = path.resolve()
     with TemporaryDirectory(prefix="pylon-to-sqlite-") as directory:
         metadata = Path(directory) / "metadata.json"
         metadata.write_text(json.dumps(metadata_for([path.stem])), encoding="utf-8")
-        command = [sys.executable, "-m", "datasette", "serve", str(path), "-m", str(metadata)]
+        # Not `-m datasette`: that would run a datasette.py of the directory one stands in.
+        command = [sys.executable, "-c", DATASETTE, "serve", str(path), "-m", str(metadata)]
         if int(version("datasette").partition(".")[0]) >= 1:
             # Datasette 1.0 reads canned queries from its configuration only.
             command += ["-c", str(metadata)]
-        process = subprocess.Popen([*command, *arguments])
-        # Datasette ends on Ctrl-C by itself, and what is sent to us is meant for it.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, lambda *_: process.terminate())
-        return process.wait()
+        # A session of its own, so that a signal reaches it once, whoever it was sent to.
+        process = subprocess.Popen([*command, *arguments], start_new_session=True)
+        is_ended: list[int] = []
+
+        def end(number: int, _: object) -> None:
+            is_ended.append(number)
+            process.terminate()
+
+        for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(one, end)
+        status = process.wait()
+        return 0 if is_ended or status == 0 else 1

@@ -8,8 +8,12 @@ from typing import Any, NamedTuple
 
 from sqlite_utils import Database
 
+from pylon_to_sqlite.errors import Unexpected
 from pylon_to_sqlite.rows import OURS, Row, Value
 from pylon_to_sqlite.schema import BOOKKEEPING, INDEXES, SQL_TYPES, TABLES, Table
+
+# SQLite's own limit.
+MAX_COLUMNS = 2000
 
 Key = tuple[Value, ...]
 
@@ -149,6 +153,8 @@ class Tables:
 
     def _add_column(self, table: str, name: str, value: Value) -> None:
         kind = {int: "INTEGER", float: "FLOAT"}.get(type(value), "TEXT")
+        if len(self.types(table)) >= MAX_COLUMNS:
+            raise Unexpected(f"more fields than {table} can have columns: {MAX_COLUMNS:,}")
         self.db.execute(f"ALTER TABLE {_quoted(table)} ADD COLUMN {_quoted(name)} {kind}")
         self.types(table)[name] = kind
         self.new_columns.append(f"{table}.{name}")

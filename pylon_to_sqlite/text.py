@@ -28,7 +28,7 @@ _END_OF_COMMENT = re.compile(r"--!?>")
 _END_OF_TAG = re.compile(r">|=\s*(?:\"[^\"]*(\"?)|'[^']*('?))")
 _END_OF_UNSEEN = {name: re.compile(rf"</{name}[\s/>]", re.IGNORECASE) for name in _UNSEEN}
 
-_BLANKS = re.compile(r"[ \t\r\f\v\u00a0]+")
+_BLANKS = re.compile(r"[^\S\n]+")
 _AROUND_BREAK = re.compile(r" *\n[ \ud802]*")
 _ONE_BREAK = re.compile(r" *\ud803[ \ud803]*")
 _EDGE_AFTER_BREAK = re.compile(r"\n *\ud803")

@@ -43,9 +43,13 @@ class Pylon:
             US,
             httpx.MockTransport(self.router.handler),
             clock.clock,
-            on_wait=lambda template, seconds: self.waits.append((template, seconds)),
+            on_wait=self.wait,
             on_answer=self.answers.append,
         )
+
+    def wait(self, template: str, seconds: float, why: str) -> None:
+        if why == "rate limited":
+            self.waits.append((template, seconds))
 
     def says(self, *answers: httpx.Response | Exception) -> Client:
         left = list(answers)

@@ -1,5 +1,6 @@
 """What fails, fails alone, is told, and is made good by the next run."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -118,11 +119,36 @@ def test_when_children_fail_five_times_in_a_row_the_stream_stops(
         desk.workspace.open_issue(title=f"{number}", body_html="<p>x</p>")
     clock.sleep(DAY)
     api.misbehave("500", r"/issues/[^/]+/messages", times=-1)
-    assert set(errors(sync(path, api, clock))) == {"issue_messages"}
+    assert errors(sync(path, api, clock))["issue_messages"].endswith("the rest was not tried")
     assert api.count("GET /issues/[^/]+/messages") <= 5 * 5
     assert len(live(path, "issue_threads")) == sum(
         len(desk.workspace.threads(issue)) for issue in desk.issues
     )
+
+
+@pytest.mark.parametrize("fault", ["400", "404", "403", "no-key", "data-object", "errors-on-200"])
+def test_odd_issues_however_many_keep_no_other_from_its_children(
+    path: Path, desk: Desk, api: Api, clock: Any, fault: str
+) -> None:
+    """The newest come first in every run, so those behind them would never have their turn."""
+    bad = [
+        desk.workspace.open_issue(title=f"{number}", body_html="<p>x</p>", at=clock.now() - 60)
+        for number in range(8)
+    ]
+    api.misbehave(fault, f"/issues/({'|'.join(bad)})/messages", times=-1)
+    assert set(errors(sync(path, api, clock))) == {"issue_messages"}
+    assert {row["issue_id"] for row in live(path, "issue_messages")} == {*desk.issues}
+
+
+def test_a_record_with_more_fields_than_a_table_has_columns_fails_its_stream_alone(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    record = {"id": "t"} | {f"field_{number}": number for number in range(2500)}
+    body = json.dumps({"data": [record], "request_id": "r"})
+    api.misbehave("custom", "/tags", times=1, body=body.encode(), status=200)
+    assert set(errors(sync(path, api, clock))) == {"tags"}
+    assert errors(sync(path, api, clock)) == {}
+    assert differences(path, desk.workspace) == []
 
 
 def test_a_knowledge_base_that_fails_leaves_the_others_alone(

@@ -16,18 +16,19 @@ FLOORS = (
     ("__main__",),
     ("cli", "display", "options"),
     ("run", "sync", "children", "status", "serving", "raw"),
-    ("client", "lanes", "store", "tables", "file", "auth", "metadata"),
+    ("client", "answers", "lanes", "store", "tables", "file", "auth", "metadata"),
     ("plan", "rows", "limits", "address"),
     ("schema", "streams", "stream", "errors", "text"),
 )
 FLOOR = {module: len(FLOORS) - at for at, floor in enumerate(FLOORS) for module in floor}
 
 # On the same floor: the command line has options and shows what happens, a run holds the engine,
-# which has a list of parents to go through, the writer has its tables, the tables derive from the
-# streams, and those are made of what a stream is.
+# which has a list of parents to go through, the client reads answers, the writer has its tables,
+# the tables derive from the streams, and those are made of what a stream is.
 BESIDE = {
     ("cli", "display"),
     ("cli", "options"),
+    ("client", "answers"),
     ("run", "children"),
     ("run", "sync"),
     ("sync", "children"),

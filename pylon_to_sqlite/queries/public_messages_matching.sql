@@ -2,7 +2,7 @@
 -- Messages that customers saw and that hold all of the words, newest first. No private notes.
 -- Part of a word matches too; upper and lower case are the same for the letters A to Z.
 WITH RECURSIVE split(word, rest) AS (
-  SELECT '', trim(:words) || ' '
+  SELECT '', trim(replace(replace(coalesce(:words, ''), char(9), ' '), char(10), ' ')) || ' '
   UNION ALL
   SELECT substr(rest, 1, instr(rest, ' ') - 1), ltrim(substr(rest, instr(rest, ' ')))
   FROM split WHERE rest != '' AND rest != ' '

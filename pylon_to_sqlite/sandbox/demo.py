@@ -14,15 +14,16 @@ from pylon_to_sqlite.sandbox.workspace import Workspace
 
 TOKEN = "pylon_api_sandbox"
 NAME = "Pylon sample workspace"
+ORGANIZATION = "5a3b1e00-0000-4000-8000-706c796f6e31"
 
 
 def remove_old_sample(path: Path) -> None:
     """Make room for the sample at `path`: one made on another day has other issues. Raises
     Unusable for a file that holds anything else."""
-    if not path.exists():
-        return
     mirror = inspect(path)
-    if mirror is None or mirror.organization_name != NAME or mirror.other_tables:
+    if not path.exists() or not path.stat().st_size:
+        return
+    if mirror is None or mirror.organization_id != ORGANIZATION or mirror.other_tables:
         raise Unusable(f"{path} holds something else than the sample: name another file")
     with held(path):
         for suffix in ("", "-wal", "-shm"):
@@ -32,7 +33,7 @@ def remove_old_sample(path: Path) -> None:
 @contextmanager
 def sample_server() -> Iterator[tuple[str, str]]:
     """The address of the sample's API and a token for it, while the block lasts."""
-    workspace = Workspace(name=NAME)
+    workspace = Workspace(name=NAME, organization_id=ORGANIZATION)
     fill(workspace, now=time.time())
     with Server(Api(workspace, token=TOKEN, allowance=None, log=False)) as server:
         yield server.url, TOKEN

@@ -1,0 +1,154 @@
+"""What stands around a run: odd names, proxies, encodings, readers that go away, slow servers."""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from desk import Desk
+from mirroring import TOKEN, live
+
+from pylon_to_sqlite.sandbox.api import Api
+from pylon_to_sqlite.sandbox.server import Server
+
+Run = Callable[..., subprocess.CompletedProcess[bytes]]
+
+
+@pytest.fixture
+def run(tmp_path: Path, desk: Desk) -> Iterator[Run]:
+    """The program in a directory of its own, against a Pylon on this machine."""
+    with Server(Api(desk.workspace, allowance=None)) as server:
+
+        def run_(
+            *arguments: str | bytes, stdout: Any = subprocess.PIPE, **environment: str
+        ) -> subprocess.CompletedProcess[bytes]:
+            return subprocess.run(
+                [sys.executable, "-m", "pylon_to_sqlite", *arguments],
+                env={
+                    "PATH": os.defpath,
+                    "PYLON_API_TOKEN": TOKEN,
+                    "PYLON_API_URL": server.url,
+                    **environment,
+                },
+                cwd=tmp_path,
+                stdout=stdout,
+                stderr=subprocess.PIPE,
+                timeout=60,
+                check=False,
+            )
+
+        yield run_
+
+
+@pytest.mark.parametrize("name", [":memory:", "file:x.db", "file:x?mode=ro", "a b#c%41'\".db", "ü"])
+def test_a_file_is_the_file_of_that_name(run: Run, tmp_path: Path, name: str) -> None:
+    """Whatever the name means to SQLite: else a check would look at one file, a run at another."""
+    for _ in range(2):
+        assert run("sync", name, "tags").returncode == 0
+    assert len(live(tmp_path / name, "tags")) == 1
+    assert b"tags" in run("status", name).stdout
+
+
+@pytest.mark.parametrize("proxy", ["http://127.0.0.1:9", "socks5://127.0.0.1:9", "ftp://x"])
+def test_no_proxy_stands_between_this_machine_and_itself(run: Run, proxy: str) -> None:
+    told = run("verify-auth", HTTP_PROXY=proxy, ALL_PROXY=proxy, http_proxy=proxy)
+    assert told.returncode == 0, told.stderr
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"ALL_PROXY": "socks5://127.0.0.1:9"},
+        {"HTTPS_PROXY": "ftp://x"},
+        {"SSL_CERT_FILE": "/nonexistent"},
+        {"PYLON_API_URL": "https://a..b.invalid"},
+        {"PYLON_API_URL": f"https://{'a' * 70}.invalid"},
+        {"PYLON_API_URL": "https://[v1.x]"},
+        {"PYLON_API_URL": "https://[evil]"},
+        {"PYLON_API_URL": "https://xn--zz--.invalid"},
+    ],
+)
+def test_settings_that_cannot_be_used_are_told_in_a_line(
+    run: Run, environment: dict[str, str]
+) -> None:
+    told = run("verify-auth", **({"PYLON_API_URL": "https://127.0.0.1:9"} | environment))
+    assert told.returncode in (1, 2)
+    assert told.stderr.startswith(b"Error: ")
+    assert told.stderr.count(b"\n") == 1
+
+
+def test_a_name_that_the_terminal_cannot_show_is_shown_escaped(run: Run, desk: Desk) -> None:
+    desk.workspace.organization["name"] = "李娜"
+    told = run("verify-auth", PYTHONIOENCODING="latin-1")
+    assert told.returncode == 0
+    assert b"\\u674e\\u5a1c" in told.stdout
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_a_full_disk_behind_the_output_is_told(run: Run) -> None:
+    with open("/dev/full", "wb") as full:
+        told = run("streams", stdout=full)
+    assert told.returncode == 1
+    assert b"Traceback" not in told.stderr
+
+
+def test_a_reader_that_goes_away_does_not_stop_the_work(
+    run: Run, tmp_path: Path, desk: Desk
+) -> None:
+    with Server(Api(desk.workspace, allowance=None)) as server:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pylon_to_sqlite", "sync", "pylon.db"],
+            env={"PATH": os.defpath, "PYLON_API_TOKEN": TOKEN, "PYLON_API_URL": server.url},
+            cwd=tmp_path,
+            stderr=subprocess.PIPE,
+        )
+        assert process.stderr
+        process.stderr.close()
+        assert process.wait(60) == 0
+    assert len(live(tmp_path / "pylon.db", "issue_messages")) == 16
+
+
+def test_serve_runs_nothing_of_the_directory_it_is_called_in(run: Run, tmp_path: Path) -> None:
+    script = Path(sys.executable).with_name("pylon-to-sqlite")
+    assert run("sync", "pylon.db", "tags", "-q").returncode == 0
+    for name in ("datasette", "sqlite3", "click"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('taken over')")
+    told = subprocess.run(
+        [script, "serve", "pylon.db", "--get", "/pylon.json"],
+        cwd=tmp_path,
+        env={"PATH": os.defpath},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert told.returncode == 0, told.stderr
+    assert b'"tags"' in told.stdout
+
+
+@pytest.mark.slow
+def test_a_server_that_answers_one_byte_at_a_time_is_given_up_within_20_seconds(run: Run) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    over = threading.Event()
+
+    def drip() -> None:
+        connection, _ = listener.accept()
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\n")
+        while not over.wait(0.5):
+            connection.sendall(b"X-More: to come\r\n")
+
+    thread = threading.Thread(target=drip, daemon=True)
+    thread.start()
+    began = time.monotonic()
+    told = run("verify-auth", PYLON_API_URL=f"http://127.0.0.1:{listener.getsockname()[1]}")
+    over.set()
+    listener.close()
+    assert time.monotonic() - began < 20
+    assert told.returncode == 1
+    assert told.stderr.startswith(b"Error: GET /me: no answer")
