@@ -1,11 +1,13 @@
 """What an answer of Pylon's says: its records, its cursor, its words when it refuses. Pure."""
 
 from collections.abc import Mapping
+from datetime import datetime, timezone
 from http import HTTPStatus
 from typing import Any, NamedTuple, NoReturn
 
 from pylon_to_sqlite.errors import PylonError, Unexpected
-from pylon_to_sqlite.plan import Page, Request
+from pylon_to_sqlite.limits import http_date
+from pylon_to_sqlite.plan import Page, Request, iso
 from pylon_to_sqlite.text import clean
 
 LONGEST_CURSOR = 10_000
@@ -33,29 +35,44 @@ class Passing(Exception):
         self.wait = wait
 
 
-def page_of(request: Request, payload: Mapping[str, Any]) -> Page:
+def page_of(request: Request, payload: Mapping[str, Any], reply: Reply) -> Page:
     """One page of a list: its records and the next cursor. Raises Unexpected or Passing."""
     where = f"{request.method} {request.path}"
     data = payload.get("data")
-    if data is None:
-        data = []
-    if not isinstance(data, list):
+    if data is not None and not isinstance(data, list):
         raise Unexpected(f"{where}: data is no list but a {type(data).__name__}")
-    pagination = payload.get("pagination")
+    cursor = _cursor_of(where, request, payload.get("pagination"), data)
+    date = http_date(reply.headers.get("date", ""))
+    told_at = None if date is None else iso(datetime.fromtimestamp(date, timezone.utc))
+    return Page(data or [], cursor, told_at, is_silent=data is None)
+
+
+def _cursor_of(where: str, request: Request, pagination: object, data: object) -> str | None:
+    records = data if isinstance(data, list) else []
     if not isinstance(pagination, Mapping):
-        return Page(data)
+        if request.limit and len(records) >= request.limit:
+            raise Passing(Unexpected(f"{where}: a full page does not say whether there is more"))
+        if request.cursor and data is None:
+            raise Passing(Unexpected(f"{where}: said that there is more, and then gives nothing"))
+        return None
     cursor = pagination.get("cursor")
-    if not pagination.get("has_next_page", bool(cursor)):
-        return Page(data)
+    has_next = pagination.get("has_next_page")
+    if not (bool(cursor) if has_next is None else has_next):
+        return None
     if isinstance(cursor, str) and (len(cursor) > LONGEST_CURSOR or clean(cursor) != cursor):
         raise Unexpected(f"{where}: gives a cursor that cannot be sent back")
     if not isinstance(cursor, str) or not cursor:
         raise Passing(Unexpected(f"{where}: says that there is more, and gives no cursor"))
     if cursor == request.cursor:
         raise Passing(Unexpected(f"{where}: the same cursor came back again and again"))
-    if not data:
+    if not records:
         raise Passing(Unexpected(f"{where}: says that there is more, and gives no records"))
-    return Page(data, cursor)
+    return cursor
+
+
+def is_pylons(payload: object) -> bool:
+    """Whether a refusal is shaped as Pylon's own are, and not some proxy's page."""
+    return isinstance(payload, Mapping) and bool({"errors", "code", "request_id"} & set(payload))
 
 
 def record_of(request: Request, payload: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -10,6 +10,8 @@ from pylon_to_sqlite.stream import Stream
 
 # So many parents in a row for whose children no answer came: it is not the parents.
 FAILURES_IN_A_ROW = 5
+# So many may be gone in one run before their share of all that are read is looked at.
+FEW = 5
 
 
 @dataclass
@@ -37,6 +39,7 @@ class StaleParents:
     total: int = 0
     failures: list[PylonError] = field(default_factory=list)
     is_stopped: bool = False
+    gone: int = 0
     _failed: set[str] = field(default_factory=set)
     _in_hand: set[str] = field(default_factory=set)
     _in_a_row: int = 0
@@ -60,6 +63,10 @@ class StaleParents:
             self._taken = 0
             self._seen = (self.of.read, self.of.ended)
             self._pass = self.store.stale(self.stream, self.now, self.checkpoint.full)
+
+    def is_believable(self) -> bool:
+        """Whether one more parent may be gone. Most of them gone is no news but a fault."""
+        return self.gone < FEW or 2 * self.gone < self.total
 
     def _count(self) -> None:
         """See how many there are, whenever more parents have been committed."""

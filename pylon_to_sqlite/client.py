@@ -11,7 +11,15 @@ from typing import Any, NamedTuple, NoReturn, TypeVar
 import httpx
 
 from pylon_to_sqlite.address import EU, US, checked_path, checked_token, checked_url
-from pylon_to_sqlite.answers import Passing, Reply, no_constant, page_of, record_of, words_of
+from pylon_to_sqlite.answers import (
+    Passing,
+    Reply,
+    is_pylons,
+    no_constant,
+    page_of,
+    record_of,
+    words_of,
+)
 from pylon_to_sqlite.errors import (
     Gone,
     Refused,
@@ -154,27 +162,31 @@ class Client:
         """One page of a list or search. Raises any of the errors but Unusable and Busy."""
         if request.is_for_one:
             return Page([self.record(request)])
-        return self._tried(request, lambda payload: page_of(request, payload))
+        return self._tried(request, lambda payload, reply: page_of(request, payload, reply))
 
     def record(self, request: Request, *, first: bool = False) -> Mapping[str, Any]:
         """The one record that `request` names."""
-        return self._tried(request, lambda payload: record_of(request, payload), first=first)
+        return self._tried(request, lambda payload, _: record_of(request, payload), first=first)
 
     def raw(self, request: Request) -> Mapping[str, Any]:
         """The whole answer, unwrapped."""
-        return self._tried(request, lambda payload: payload)
+        return self._tried(request, lambda payload, _: payload)
 
     def look(self, request: Request) -> Page:
         """One page of whatever the path answers; a single record is a page of one."""
 
-        def read(payload: Mapping[str, Any]) -> Page:
+        def read(payload: Mapping[str, Any], reply: Reply) -> Page:
             data = payload.get("data")
-            return Page([data]) if isinstance(data, Mapping) else page_of(request, payload)
+            return Page([data]) if isinstance(data, Mapping) else page_of(request, payload, reply)
 
         return self._tried(request, read)
 
     def _tried(
-        self, request: Request, read: Callable[[Mapping[str, Any]], _T], *, first: bool = False
+        self,
+        request: Request,
+        read: Callable[[Mapping[str, Any], Reply], _T],
+        *,
+        first: bool = False,
     ) -> _T:
         """The one retry mechanism: passing faults a few times, a 429 for as long as it takes."""
         began = self.clock.now()
@@ -186,7 +198,7 @@ class Client:
                     refusals += 1
                     self._note_refusal(request, reply, refusals)
                     continue
-                return read(self._payload(request, reply))
+                return read(self._payload(request, reply), reply)
             except Passing as fault:
                 tries += 1
                 backoff = 2.0 ** (tries - 1) * (1 + random.random() / 4)
@@ -304,6 +316,9 @@ class Client:
         words = f"{where}: {status} {self._said(payload) or reply.reason}".rstrip()
         if status == 401:
             raise Unauthorized(self._unauthorized(payload), status=status)
+        if status in (404, 410) and not is_pylons(payload):
+            # A proxy's page says nothing of what Pylon has.
+            raise Passing(Unavailable(f"{words}: the answer is not Pylon's", status=status))
         if status in (404, 410):
             raise Gone(words, status=status)
         if status >= 500 or status in _TRANSIENT:

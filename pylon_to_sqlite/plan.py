@@ -15,6 +15,7 @@ from pylon_to_sqlite.stream import Stream
 OVERLAP = timedelta(minutes=10)
 # Children read this soon after their parent changed are read once more: an answer can lag.
 LAG = timedelta(minutes=2)
+UNTOLD = timedelta(days=1)
 # Whether Pylon's time bounds are inclusive is unknown, so a given start is asked a second early.
 MARGIN = timedelta(seconds=1)
 
@@ -42,7 +43,8 @@ class Checkpoint:
 
     Walks use `part` (the parent or parameter value being walked) and `cursor`; streams with a
     watermark use the rest: all changes in [`since`, `watermark`] are in the mirror, `since` None
-    meaning from the beginning, `watermark` None meaning that nothing is complete yet. `span` is
+    meaning from the beginning, `watermark` None meaning that nothing is complete yet. `as_of` is
+    the oldest answer in the window, beyond which no watermark goes. `span` is
     the widest window in seconds that Pylon was found to take at `narrowed`. For children `full` is
     the time of a --full: what was read before it is stale.
     """
@@ -53,6 +55,7 @@ class Checkpoint:
     watermark: str | None = None
     window: Window | None = None
     full: str | None = None
+    as_of: str | None = None
     span: int | None = None
     narrowed: str | None = None
 
@@ -79,6 +82,8 @@ class Request:
     cursor: str | None = None
     is_for_one: bool = False
     """Whether a single record answers it, which then is a page of one."""
+    limit: int = 0
+    """Records a page that were asked for, 0 where the endpoint decides."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,10 @@ class Page:
 
     records: list[Any]
     cursor: str | None = None
+    told_at: str | None = None
+    """When Pylon gave it, by its own clock: a cache can answer with an old one."""
+    is_silent: bool = False
+    """Whether it held no list at all, which may mean an empty one or a passing fault."""
 
 
 def fingerprint(stream: Stream) -> str:
@@ -105,10 +114,10 @@ def request(stream: Stream, checkpoint: Checkpoint, part: str | None = None) -> 
         page |= {"cursor": cursor}
     if stream.method == "GET":
         params |= {key: str(value) for key, value in page.items()}
-        return Request("GET", path, stream.path, params, cursor=cursor)
+        return Request("GET", path, stream.path, params, cursor=cursor, limit=stream.limit)
     if checkpoint.window:
         page |= {"filter": _filter(stream.watermark, checkpoint.window)}
-    return Request("POST", path, stream.path, params, page, cursor)
+    return Request("POST", path, stream.path, params, page, cursor, limit=stream.limit)
 
 
 def request_for_one(stream: Stream, parent: str) -> Request:
@@ -141,10 +150,12 @@ def open_window(checkpoint: Checkpoint, since: str | None, now: str) -> Checkpoi
     when the run began. An earlier `since` loads what was skipped; a later one takes nothing away.
     """
     if checkpoint.watermark is None:
-        wanted = since or checkpoint.since
+        wanted = _wanted(checkpoint, since)
         if checkpoint.window and wanted == checkpoint.since:
             return checkpoint
-        return replace(checkpoint, since=wanted, window=Window(wanted, now), cursor=None)
+        return replace(
+            checkpoint, since=wanted, window=Window(wanted, now), cursor=None, as_of=None
+        )
     if checkpoint.window:
         return checkpoint
     watermark, checkpoint = checkpoint.watermark, _grown(checkpoint, now)
@@ -160,6 +171,17 @@ def open_window(checkpoint: Checkpoint, since: str | None, now: str) -> Checkpoi
     start = max(iso(moment(watermark) - OVERLAP), checkpoint.since or "")
     end = _less(start, -checkpoint.span) if checkpoint.span else now
     return replace(checkpoint, window=Window(start, min(end, now)))
+
+
+def _wanted(checkpoint: Checkpoint, since: str | None) -> str | None:
+    """Where a load is to begin that is not complete yet."""
+    if since is None or (checkpoint.full and checkpoint.since is None):
+        return checkpoint.since
+    if checkpoint.full and checkpoint.since:
+        # All of this was in the mirror before --full: a later start takes nothing away.
+        return min(since, checkpoint.since)
+    # What a load that is given up has read may have changed since, so it is not left behind.
+    return min(since, checkpoint.window.before) if checkpoint.window else since
 
 
 def narrowed(checkpoint: Checkpoint, earliest: str, now: str) -> Checkpoint | None:
@@ -198,14 +220,18 @@ def _less(time: str, seconds: int) -> str:
 def advance(checkpoint: Checkpoint, page: Page) -> Checkpoint:
     """The checkpoint after `page`. A watermark moves with the last page of its window alone:
     pages come newest created first, so no earlier page says anything of the later ones."""
-    if page.cursor:
-        return replace(checkpoint, cursor=page.cursor)
     if not checkpoint.window:
-        return replace(checkpoint, cursor=None)
+        return replace(checkpoint, cursor=page.cursor)
     after, before = checkpoint.window
+    # Without Pylon's word for the time, our own clock may be wrong by hours.
+    told_at = page.told_at or iso(moment(before) - UNTOLD)
+    as_of = min(checkpoint.as_of or before, told_at)
+    if page.cursor:
+        return replace(checkpoint, cursor=page.cursor, as_of=as_of)
+    done = replace(checkpoint, cursor=None, window=None, as_of=None)
     if checkpoint.since and before <= checkpoint.since and checkpoint.watermark:
-        return replace(checkpoint, cursor=None, window=None, since=after)
-    return replace(checkpoint, cursor=None, window=None, watermark=before)
+        return replace(done, since=after)
+    return replace(done, watermark=min(before, as_of))
 
 
 def restarted(checkpoint: Checkpoint) -> Checkpoint:
@@ -219,7 +245,7 @@ def read_again_at(changed_at: str | None, read_at: str) -> str | None:
         return None
     try:
         settled = iso(moment(changed_at) + LAG)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return settled if read_at < settled else None
 

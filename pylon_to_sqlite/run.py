@@ -106,7 +106,7 @@ def _run(
     try:
         results = sync.run(wishes.streams, run)
         outcome = "failed" if any(result.error for result in results) else "ok"
-    except PylonError:
+    except (PylonError, sqlite3.Error):
         outcome = "failed"
         raise
     finally:

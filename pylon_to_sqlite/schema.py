@@ -90,6 +90,12 @@ BOOKKEEPING: Mapping[str, str] = {
         state TEXT NOT NULL,
         completed_at TEXT
     """,
+    # Fields that nobody knew, for which tables got a column.
+    "_pylon_columns": """
+        "table" TEXT NOT NULL,
+        name TEXT NOT NULL,
+        PRIMARY KEY ("table", name)
+    """,
     # For which state of its parent each set of children was read, and when.
     "_pylon_children": """
         stream TEXT NOT NULL,

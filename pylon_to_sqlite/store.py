@@ -60,6 +60,17 @@ class Parent(NamedTuple):
     changed_at: str | None
 
 
+def _newest(stream: Stream, batch: Sequence[Rows]) -> list[Rows]:
+    """One of each record, where a page holds it twice: the later state."""
+    found: dict[tuple[Any, ...], Rows] = {}
+    for rows in batch:
+        key = tuple(rows.row[name] for name in stream.key)
+        changed_at = str(rows.row.get(stream.watermark) or "")
+        if key not in found or changed_at >= str(found[key].row.get(stream.watermark) or ""):
+            found[key] = rows
+    return list(found.values())
+
+
 class Store:
     """The mirror in one SQLite file, opened for writing."""
 
@@ -147,6 +158,15 @@ class Store:
                     self._mark_gone(stream, f"{stream.owner} = ?", [key], now)
                     self._forget_children(stream, key)
         return gone
+
+    def has(self, stream: Stream, parent: str) -> bool:
+        """Whether a parent has live children in the mirror."""
+        found = self._one(
+            f"SELECT 1 FROM {stream.name} WHERE {stream.owner} = ? AND deleted_at IS NULL"
+            f" AND {self._live(stream)} LIMIT 1",
+            parent,
+        )
+        return found is not None
 
     def forget_children(self, stream: Stream, parent: str) -> None:
         """Children that could not be read are stale until they are, whatever was read before."""
@@ -258,6 +278,7 @@ class Store:
 
     def _write(self, stream: Stream, batch: Sequence[Rows], now: str) -> Counts:
         table = TABLES[stream.name]
+        batch = _newest(stream, batch)
         new, changed = self.tables.upsert(table, [rows.row for rows in batch], now)
         if stream.links:
             keys = [rows.row[table.key[0]] for rows in batch]
@@ -326,12 +347,14 @@ class Store:
             )
 
     def _mark_gone(self, stream: Stream, where: str, params: list[Any], now: str) -> int:
-        live = "placeholder = 0" if "placeholder" in self.tables.types(stream.name) else "1"
         return self.db.execute(
             f"UPDATE {stream.name} SET deleted_at = ?, synced_at = ?"
-            f" WHERE {where} AND deleted_at IS NULL AND {live}",
+            f" WHERE {where} AND deleted_at IS NULL AND {self._live(stream)}",
             [now, now, *params],
         ).rowcount
+
+    def _live(self, stream: Stream) -> str:
+        return "placeholder = 0" if "placeholder" in self.tables.types(stream.name) else "1"
 
     def _forget_children(self, stream: Stream, parent: str) -> None:
         self.db.execute(

@@ -94,7 +94,9 @@ class Sync:
         now = self.source.now()
         for stream in streams:
             checkpoint = self.store.checkpoint(stream)
-            if (stream.watermark or stream.is_by_staleness) and not checkpoint.full:
+            # A first load that is not complete reads everything anyway.
+            is_new = stream.watermark and checkpoint.watermark is None
+            if (stream.watermark or stream.is_by_staleness) and not checkpoint.full and not is_new:
                 self.store.save(stream, replace(plan.restarted(checkpoint), full=now))
 
     def _steps(self, stream: Stream) -> list[Steps]:
@@ -140,6 +142,9 @@ class Sync:
             self.store.save(stream, opened)
             try:
                 checkpoint = yield from self._read_pages(stream, opened)
+                if opened.window and opened.window.before == now:
+                    # The watermark may be older, where an answer was.
+                    break
             except Refused as error:
                 smaller = plan.narrowed(opened, self.store.earliest(), now)
                 if error.status != 400 or smaller is None:
@@ -185,7 +190,7 @@ class Sync:
                 if (yield from self._parent_is_gone(stream, part, error)):
                     continue
                 # Not every workspace knows every value of a parameter.
-                is_unknown = not stream.parent and error.status in (400, 404)
+                is_unknown = not stream.parent and error.status in (400, 404, 422)
                 (unknown if is_unknown else failures).append(error)
         if failures or (unknown and len(unknown) == len(parts)):
             raise combined(failures or unknown, f"{len(parts)} parts")
@@ -198,11 +203,22 @@ class Sync:
         result = self.results[stream.name]
         seen: set[str] = set()
         restarts = 0
+        is_saved = checkpoint.cursor is not None
+        is_asked_again = False
         while True:
             request = plan.request(stream, checkpoint, checkpoint.part)
             try:
                 page = yield request
-            except Refused as error:
+            except Unauthorized:
+                raise
+            except PylonError as error:
+                if is_saved:
+                    # A cursor that an earlier run left; how long one lives nobody knows.
+                    is_saved = False
+                    checkpoint = replace(checkpoint, cursor=None)
+                    continue
+                if not isinstance(error, Refused):
+                    raise
                 if not checkpoint.cursor or error.status != 400:
                     raise
                 if restarts == RESTARTS:
@@ -211,6 +227,11 @@ class Sync:
                 checkpoint = replace(checkpoint, cursor=None)
                 seen.clear()
                 continue
+            if page.is_silent and not is_asked_again:
+                # No list at all: believed when it comes twice.
+                is_asked_again = True
+                continue
+            is_saved = is_asked_again = False
             _see(request, page, seen)
             checkpoint = plan.advance(checkpoint, page)
             batch = _rows(stream, request, page, checkpoint.part)
@@ -249,8 +270,10 @@ class Sync:
                 self._fail(stream, refused)
             except PylonError as failure:
                 error = failure
-                if (yield from self._parent_is_gone(stream, parent.key, failure)):
+                may_be_gone = parents.is_believable()
+                if may_be_gone and (yield from self._parent_is_gone(stream, parent.key, failure)):
                     error = None
+                    parents.gone += 1
                 else:
                     self.store.forget_children(stream, parent.key)
             parents.give_back(parent, error)
@@ -268,11 +291,17 @@ class Sync:
         batch: list[Rows] = []
         checkpoint = Checkpoint()
         seen: set[str] = set()
+        is_asked_again = False
         while True:
             request = plan.request(stream, checkpoint, parent.key)
             page = yield request
+            if not page.records and not is_asked_again and self.store.has(stream, parent.key):
+                # A whole conversation that is gone is believed when it is told twice.
+                is_asked_again = True
+                continue
             _see(request, page, seen)
             batch.extend(_rows(stream, request, page, parent.key))
+            read_at = min(read_at, page.told_at or read_at)
             if page.cursor is None:
                 break
             checkpoint = plan.advance(checkpoint, page)

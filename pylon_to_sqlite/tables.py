@@ -33,6 +33,7 @@ class Tables:
 
     db: Database
     _types: dict[str, dict[str, str]] = field(default_factory=dict)
+    _added: dict[str, set[str]] = field(default_factory=dict)
     new_columns: list[str] = field(default_factory=list)
     """Fields that nobody knew, as table.column, stored since this was opened."""
 
@@ -72,6 +73,7 @@ class Tables:
     def forget_types(self) -> None:
         """After a rollback, which may have taken columns with it."""
         self._types.clear()
+        self._added.clear()
 
     def upsert(self, table: Table, rows: Iterable[Row], now: str) -> Changes:
         """Write rows of a stream's table that are new or differ; the record itself has come, so
@@ -122,15 +124,26 @@ class Tables:
         return {key[at] for key in missing} | {values[owner_at] for values in differing}
 
     def insert_placeholders(self, table: Table, rows: Iterable[Row], now: str) -> None:
-        """Give a row to each record only known by reference; known ones stay as they are."""
-        for row in {row[table.key[0]]: row for row in rows}.values():
-            known = self.types(table.name)
-            values: dict[str, Value] = {name: row[name] for name in row if name in known}
-            values |= {"synced_at": now, "placeholder": 1}
+        """Give a row to each record only known by reference, with all that references say of it;
+        those that have come themselves stay as they are."""
+        merged: dict[Value, Row] = {}
+        for row in rows:
+            known = merged.setdefault(row[table.key[0]], {})
+            known.update({name: value for name, value in row.items() if value is not None})
+        types = self.types(table.name)
+        for row in merged.values():
+            told = {name: _as_stored(row[name], types[name]) for name in row if name in types}
+            values: dict[str, Value] = {**told, "synced_at": now, "placeholder": 1}
             names = ", ".join(map(_quoted, values))
             marks = ", ".join("?" * len(values))
+            sets = ", ".join(
+                f"{_quoted(n)} = coalesce({_quoted(n)}, excluded.{_quoted(n)})" for n in told
+            )
+            is_news = " OR ".join(f"{_quoted(n)} IS NULL" for n in told)
             self.db.execute(
-                f"INSERT OR IGNORE INTO {_quoted(table.name)} ({names}) VALUES ({marks})",
+                f"INSERT INTO {_quoted(table.name)} ({names}) VALUES ({marks})"
+                f" ON CONFLICT ({_quoted(table.key[0])}) DO UPDATE SET {sets},"
+                f" synced_at = excluded.synced_at WHERE placeholder = 1 AND ({is_news})",
                 list(values.values()),
             )
 
@@ -145,19 +158,32 @@ class Tables:
                 if value is None:
                     continue
                 if name.lower() not in by_lower:
-                    self._add_column(table.name, name, value)
+                    self._add_column(table, name, value)
                     by_lower[name.lower()] = name
                 row[by_lower[name.lower()]] = value
-        decided = {one.name for one in table.columns if one.decided}
-        return [name for name in types if name not in OURS and name not in decided]
+        mine = self._mine(table)
+        return [name for name in types if name in mine]
 
-    def _add_column(self, table: str, name: str, value: Value) -> None:
+    def _mine(self, table: Table) -> set[str]:
+        """The columns that records fill: not what the user added, nor what the mirror decides."""
+        if table.name not in self._added:
+            found = self.db.execute(
+                'SELECT name FROM _pylon_columns WHERE "table" = ?', [table.name]
+            )
+            self._added[table.name] = {row[0] for row in found}
+        declared = {one.name for one in table.columns if not one.decided and one.name not in OURS}
+        return declared | self._added[table.name]
+
+    def _add_column(self, table: Table, name: str, value: Value) -> None:
         kind = {int: "INTEGER", float: "FLOAT"}.get(type(value), "TEXT")
-        if len(self.types(table)) >= MAX_COLUMNS:
-            raise Unexpected(f"more fields than {table} can have columns: {MAX_COLUMNS:,}")
-        self.db.execute(f"ALTER TABLE {_quoted(table)} ADD COLUMN {_quoted(name)} {kind}")
-        self.types(table)[name] = kind
-        self.new_columns.append(f"{table}.{name}")
+        if len(self.types(table.name)) >= MAX_COLUMNS:
+            raise Unexpected(f"more fields than {table.name} can have columns: {MAX_COLUMNS:,}")
+        self.db.execute(f"ALTER TABLE {_quoted(table.name)} ADD COLUMN {_quoted(name)} {kind}")
+        self.db.execute("INSERT INTO _pylon_columns VALUES (?, ?)", [table.name, name])
+        self.types(table.name)[name] = kind
+        self._mine(table)
+        self._added[table.name].add(name)
+        self.new_columns.append(f"{table.name}.{name}")
 
     def _stored(
         self, table: Table, columns: Sequence[str], marks: Sequence[str], keys: Iterable[Key]

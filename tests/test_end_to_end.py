@@ -121,7 +121,7 @@ def test_a_run_that_is_stopped_goes_on_where_it_was(
     for number in range(60):
         open_issue(desk, number)
     clock.sleep(DAY)
-    with Server(Api(desk.workspace, allowance=None), latency=0.005) as server:
+    with Server(Api(desk.workspace, allowance=None), latency=0.05) as server:
         with stopped(server.url, path, sign, 40) as returned:
             assert returned == status
         assert 0 < len(live(path, "issue_messages")) < 4 * 64 or _read(path) < 128

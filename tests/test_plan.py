@@ -33,7 +33,8 @@ APRIL, MAY, JUNE = "2026-04-01T00:00:00Z", "2026-05-01T00:00:00Z", "2026-06-01T0
 JULY = "2026-07-01T00:00:00Z"
 JUNE_LESS_OVERLAP = "2026-05-31T23:50:00Z"
 
-MORE, LAST = Page([{}], "next"), Page([{}])
+TOLD = "2099-01-01T00:00:00Z"
+MORE, LAST = Page([{}], "next", TOLD), Page([{}], None, TOLD)
 
 
 # What is asked
@@ -43,7 +44,7 @@ MORE, LAST = Page([{}], "next"), Page([{}])
     ("stream", "part", "expected"),
     [
         ("users", None, Request("GET", "/users", "/users")),
-        ("accounts", None, Request("GET", "/accounts", "/accounts", {"limit": "999"})),
+        ("accounts", None, Request("GET", "/accounts", "/accounts", {"limit": "999"}, limit=999)),
         (
             "custom_fields",
             "issue",
@@ -57,6 +58,7 @@ MORE, LAST = Page([{}], "next"), Page([{}])
                 "/knowledge-bases/k%201/articles",
                 "/knowledge-bases/{id}/articles",
                 {"limit": "999"},
+                limit=999,
             ),
         ),
         (
@@ -111,6 +113,7 @@ def test_a_search_is_spelt_exactly_as_pylon_reads_it(
 ) -> None:
     """Pylon ignores what it does not know, so a misspelt filter would give the whole workspace."""
     expected = Request("POST", "/issues/search", "/issues/search", {}, body, checkpoint.cursor)
+    expected = replace(expected, limit=999)
     assert request(ISSUES, checkpoint) == expected
 
 
@@ -278,7 +281,24 @@ def test_the_window_that_a_run_reads(
 )
 def test_the_checkpoint_after_a_page(before: Checkpoint, page: Page, after: Checkpoint) -> None:
     """The cursor moves with each page, the watermark or the beginning with a window's last."""
+    if before.window and page.cursor:
+        after = replace(after, as_of=before.window.before)
     assert advance(before, page) == after
+
+
+@pytest.mark.parametrize(
+    ("told", "watermark"),
+    [(["2099-01-01T00:00:00Z"], JULY), ([JUNE], JUNE), ([JULY, MAY, JUNE], MAY), ([None], None)],
+)
+def test_no_watermark_goes_beyond_the_oldest_answer_of_its_window(
+    told: list[str | None], watermark: str | None
+) -> None:
+    """A cache can answer with what was; without any Date our own clock may be off by hours."""
+    checkpoint = Checkpoint(window=Window(None, JULY))
+    for at in told[:-1]:
+        checkpoint = advance(checkpoint, Page([{}], "more", at))
+    checkpoint = advance(checkpoint, Page([{}], None, told[-1]))
+    assert checkpoint.watermark == (watermark or "2026-06-30T00:00:00Z")
 
 
 def test_starting_over_keeps_the_scope_alone() -> None:
@@ -381,9 +401,9 @@ class Answering:
         page, _, window = (asked.cursor or f"0 {after} {before}").partition(" ")
         assert window == f"{after} {before}", "a cursor was taken to another window"
         if int(page) + 1 < pages:
-            return Page([{}], f"{int(page) + 1} {window}")
+            return Page([{}], f"{int(page) + 1} {window}", TOLD)
         self.read.append((after, before))
-        return Page([{}])
+        return Page([{}], None, TOLD)
 
     def covers(self, start: datetime | None, end: datetime) -> bool:
         """Whether the windows that were read leave no gap from `start` to `end`, also where
