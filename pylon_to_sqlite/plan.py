@@ -223,15 +223,19 @@ def advance(checkpoint: Checkpoint, page: Page) -> Checkpoint:
     if not checkpoint.window:
         return replace(checkpoint, cursor=page.cursor)
     after, before = checkpoint.window
-    # Without Pylon's word for the time, our own clock may be wrong by hours.
-    told_at = page.told_at or iso(moment(before) - UNTOLD)
-    as_of = min(checkpoint.as_of or before, told_at)
+    as_of = min(checkpoint.as_of or before, page.told_at or before)
     if page.cursor:
         return replace(checkpoint, cursor=page.cursor, as_of=as_of)
     done = replace(checkpoint, cursor=None, window=None, as_of=None)
     if checkpoint.since and before <= checkpoint.since and checkpoint.watermark:
         return replace(done, since=after)
     return replace(done, watermark=min(before, as_of))
+
+
+def told(page: Page, now: str) -> Page:
+    """The page with a time at which it was true, where Pylon did not say: our own clock, which
+    told `now`, may be wrong by hours."""
+    return page if page.told_at else replace(page, told_at=iso(moment(now) - UNTOLD))
 
 
 def restarted(checkpoint: Checkpoint) -> Checkpoint:

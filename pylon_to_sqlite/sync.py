@@ -137,6 +137,7 @@ class Sync:
         """Read window after window until all that changed before this run is there."""
         now = self.source.now()
         checkpoint = self.store.checkpoint(stream)
+        stuck = 0
         while opened := plan.open_window(checkpoint, self.since, now):
             # Before the first page: where it fails, the next run still knows the scope.
             self.store.save(stream, opened)
@@ -145,6 +146,9 @@ class Sync:
                 if opened.window and opened.window.before == now:
                     # The watermark may be older, where an answer was.
                     break
+                stuck = stuck + 1 if _is_no_further(opened, checkpoint) else 0
+                if stuck == RESTARTS:
+                    raise Unexpected(f"{stream.path}: the answers are older than what was read")
             except Refused as error:
                 smaller = plan.narrowed(opened, self.store.earliest(), now)
                 if error.status != 400 or smaller is None:
@@ -233,7 +237,7 @@ class Sync:
                 continue
             is_saved = is_asked_again = False
             _see(request, page, seen)
-            checkpoint = plan.advance(checkpoint, page)
+            checkpoint = plan.advance(checkpoint, plan.told(page, self.source.now()))
             batch = _rows(stream, request, page, checkpoint.part)
             result.counts.add(self.store.commit(stream, batch, checkpoint, self.wall()))
             result.read += len(batch)
@@ -329,6 +333,12 @@ class Sync:
         except PylonError:
             return False
         return False
+
+
+def _is_no_further(before: Checkpoint, after: Checkpoint) -> bool:
+    """Whether a window was read and neither end of what is in the mirror has moved."""
+    is_later = (after.watermark or "") > (before.watermark or "")
+    return not is_later and after.since == before.since
 
 
 def _rows(stream: Stream, request: Request, page: Page, part: str | None) -> list[Rows]:

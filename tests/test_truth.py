@@ -144,6 +144,41 @@ def test_without_any_date_a_clock_of_ours_that_is_ahead_loses_nothing(
     assert differences(path, desk.workspace) == []
 
 
+@pytest.mark.parametrize("days", [None, 2])
+def test_a_load_in_small_windows_without_any_date_comes_to_its_end(
+    path: Path, workspace: Workspace, clock: Any, days: float | None
+) -> None:
+    desk = open_desk(workspace, issues=6)
+    clock.sleep(20 * DAY)
+    api = Api(workspace, allowance=None, max_window_days=days)
+
+    def edit(request: httpx.Request, payload: Payload, headers: dict[str, str]) -> None:
+        headers.pop("date", None)
+
+    for _ in range(2):
+        outcome = sync(path, api, clock, transport=Edited(api, edit))
+        assert errors(outcome) == {}
+        assert differences(path, desk.workspace) == []
+        clock.sleep(DAY)
+
+
+def test_answers_that_stay_in_the_past_end_in_a_failure_and_in_no_loop(
+    path: Path, desk: Desk, clock: Any
+) -> None:
+    api = Api(desk.workspace, allowance=None, max_window_days=5)
+
+    def edit(request: httpx.Request, payload: Payload, headers: dict[str, str]) -> None:
+        if request.url.path == "/issues/search":
+            headers["date"] = "Mon, 01 Jan 2024 00:00:00 GMT"
+
+    sync(path, api, clock, "accounts")
+    failed = errors(sync(path, api, clock, "issues", transport=Edited(api, edit)))
+    assert failed == {} or "older" in failed["issues"]
+    clock.sleep(DAY)
+    assert errors(sync(path, api, clock)) == {}
+    assert differences(path, desk.workspace) == []
+
+
 def test_full_with_a_later_since_takes_nothing_away(
     path: Path, desk: Desk, api: Api, clock: Any
 ) -> None:
