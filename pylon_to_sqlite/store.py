@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from sqlite_utils import Database
 
+from pylon_to_sqlite import requesters
 from pylon_to_sqlite.plan import Checkpoint, fingerprint, iso, moment, read_again_at, restarted
 from pylon_to_sqlite.rows import Rows
 from pylon_to_sqlite.schema import TABLES
@@ -237,7 +238,7 @@ class Store:
         as a contact, for that is what Pylon's description calls a requester.
         """
         with self.transaction():
-            self._decide_requesters(now, keys)
+            requesters.decide(self.db, now, keys)
 
     def begin_run(self, version: str, now: str) -> int:
         """A new line in `_pylon_runs`; gives its id."""
@@ -298,53 +299,8 @@ class Store:
             said = (one.row for rows in batch for one in rows.references if one.table == name)
             self.tables.insert_placeholders(TABLES[name], said, now)
         if stream.name == "issues":
-            self._decide_requesters(now, [str(rows.row["id"]) for rows in batch])
+            requesters.decide(self.db, now, [str(rows.row["id"]) for rows in batch])
         return Counts(len(new), len(changed))
-
-    def _decide_requesters(self, now: str, keys: Sequence[str] | None) -> None:
-        complete = self._one(
-            "SELECT count(*) FROM _pylon_checkpoints"
-            " WHERE stream IN ('contacts', 'users') AND completed_at IS NOT NULL"
-        )
-        if complete != (2,):
-            return
-        params: dict[str, Any] = {"now": now, "keys": None if keys is None else json.dumps(keys)}
-        chosen = "1" if keys is None else "id IN (SELECT value FROM json_each(:keys))"
-        self.db.execute(
-            f"""
-            WITH decided AS (
-                SELECT id AS issue, requester_id AS who,
-                    requester_id IN (SELECT id FROM users) AND requester_id NOT IN
-                        (SELECT id FROM contacts WHERE placeholder = 0) AS is_user
-                FROM issues WHERE {chosen}
-            )
-            UPDATE issues SET synced_at = :now,
-                requester_contact_id = CASE WHEN is_user THEN NULL ELSE who END,
-                requester_user_id = CASE WHEN is_user THEN who END
-            FROM decided WHERE id = issue
-                AND (requester_contact_id IS NOT CASE WHEN is_user THEN NULL ELSE who END
-                    OR requester_user_id IS NOT CASE WHEN is_user THEN who END)
-            """,
-            params,
-        )
-        self.db.execute(
-            f"""
-            INSERT OR IGNORE INTO contacts (id, email, placeholder, synced_at)
-            SELECT requester_contact_id, max(requester_email), 1, :now FROM issues
-            WHERE requester_contact_id IS NOT NULL AND {chosen} GROUP BY 1
-            """,
-            params,
-        )
-        if keys is None:
-            # Who was taken for a contact before the users' list named them.
-            self.db.execute(
-                """
-                DELETE FROM contacts WHERE placeholder = 1 AND id IN (SELECT id FROM users)
-                    AND NOT EXISTS (SELECT 1 FROM issues WHERE requester_contact_id = contacts.id)
-                    AND NOT EXISTS (
-                        SELECT 1 FROM issue_messages WHERE author_contact_id = contacts.id)
-                """
-            )
 
     def _mark_gone(self, stream: Stream, where: str, params: list[Any], now: str) -> int:
         return self.db.execute(

@@ -16,15 +16,15 @@ FLOORS = (
     ("__main__",),
     ("cli", "display", "options"),
     ("run", "sync", "children", "status", "serving", "raw"),
-    ("client", "answers", "lanes", "store", "tables", "file", "auth", "metadata"),
+    ("client", "answers", "lanes", "store", "requesters", "tables", "file", "auth", "metadata"),
     ("plan", "rows", "limits", "address"),
     ("schema", "streams", "stream", "errors", "text"),
 )
 FLOOR = {module: len(FLOORS) - at for at, floor in enumerate(FLOORS) for module in floor}
 
 # On the same floor: the command line has options and shows what happens, a run holds the engine,
-# which has a list of parents to go through, the client reads answers, the writer has its tables,
-# the tables derive from the streams, and those are made of what a stream is.
+# which has a list of parents to go through, the client reads answers, the writer has its tables
+# and the question of who asked, the tables derive from the streams, made of what a stream is.
 BESIDE = {
     ("cli", "display"),
     ("cli", "options"),
@@ -32,6 +32,7 @@ BESIDE = {
     ("run", "children"),
     ("run", "sync"),
     ("sync", "children"),
+    ("store", "requesters"),
     ("store", "tables"),
     ("schema", "streams"),
     ("schema", "stream"),
@@ -41,7 +42,7 @@ BESIDE = {
 # Who may know what is outside: one place for HTTP, few for SQL, one floor that prints.
 OUTSIDE = {
     "httpx": {"client"},
-    "sqlite_utils": {"store", "tables"},
+    "sqlite_utils": {"requesters", "store", "tables"},
     "sqlite3": {"file", "run", "status", "store"},
     "click": {"cli", "display", "options"},
     "subprocess": {"serving"},
