@@ -6,7 +6,6 @@ from http import HTTPStatus
 from typing import Any, NamedTuple, NoReturn
 
 from pylon_to_sqlite.errors import PylonError, Unexpected
-from pylon_to_sqlite.limits import http_date
 from pylon_to_sqlite.plan import Page, Request, iso
 from pylon_to_sqlite.text import clean
 
@@ -19,6 +18,8 @@ class Reply(NamedTuple):
     status: int
     headers: Mapping[str, str]
     body: bytes
+    date: float | None
+    """When it was given by Pylon's clock, in seconds since 1970."""
 
     @property
     def reason(self) -> str:
@@ -42,8 +43,9 @@ def page_of(request: Request, payload: Mapping[str, Any], reply: Reply) -> Page:
     if data is not None and not isinstance(data, list):
         raise Unexpected(f"{where}: data is no list but a {type(data).__name__}")
     cursor = _cursor_of(where, request, payload.get("pagination"), data)
-    date = http_date(reply.headers.get("date", ""))
-    told_at = None if date is None else iso(datetime.fromtimestamp(date, timezone.utc))
+    told_at = None
+    if reply.date is not None:
+        told_at = iso(datetime.fromtimestamp(reply.date, timezone.utc))
     return Page(data or [], cursor, told_at, is_silent=data is None)
 
 

@@ -68,9 +68,7 @@ db_path = click.Path(path_type=Path)
 
 def _client(token: str | None, auth: Path, api_url: str | None) -> tuple[Client, str]:
     """A client, and where its token came from."""
-    from pylon_to_sqlite.address import url_of
     from pylon_to_sqlite.auth import load
-    from pylon_to_sqlite.client import Client
 
     if token == "" and _is_given("token"):
         raise Unauthorized("--token is empty")
@@ -78,10 +76,18 @@ def _client(token: str | None, auth: Path, api_url: str | None) -> tuple[Client,
         source = "--token" if _is_given("token") else "PYLON_API_TOKEN"
     else:
         token, source = load(auth)
+    return _connected(token, api_url), source
+
+
+def _connected(token: str, api_url: str | None) -> Client:
+    """A client that tells why it waits."""
+    from pylon_to_sqlite.address import url_of
+    from pylon_to_sqlite.client import Client
+
     token = token.strip()
     client = Client(token, api_url or url_of(token))
     client.on_wait = Display(False, False).waiting
-    return client, source
+    return client
 
 
 def _is_given(option: str) -> bool:
@@ -125,19 +131,15 @@ def auth(token: str | None, auth: Path, api_url: str | None) -> None:
     An admin creates tokens in Pylon under Settings > API. The file is readable by you only; what
     other tools keep in it stays.
     """
-    from pylon_to_sqlite.address import url_of
     from pylon_to_sqlite.auth import save
-    from pylon_to_sqlite.client import Client
 
     # Asked for even where the environment has one: this command is for a new token.
     if not _is_given("token") or not token:
         token = click.prompt("Pylon API token", hide_input=True)
     assert token is not None
-    token = token.strip()
-    client = Client(token, api_url or url_of(token))
-    client.on_wait = Display(False, False).waiting
+    client = _connected(token, api_url)
     me = client.me()
-    save(auth, token)
+    save(auth, client.token)
     click.echo(f"This is a token of {shown(me.name)} ({client.api_url}). Kept in {auth}.")
 
 
@@ -267,11 +269,11 @@ def _mirror(db: Path, client: Client, wishes: Wishes, display: Display) -> Outco
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     began = datetime.now(timezone.utc)
     try:
-        with display:
-            outcome = mirror(db, client, wishes, display.progress, display.result)
+        outcome = mirror(db, client, wishes, display.progress, display.result)
     finally:
         # Who waits for the rate limit wakes up; who waits for an answer is not waited for.
         stop.set()
+        display.close()
     took = datetime.now(timezone.utc) - began
     display.summary(outcome, client.requests, client.waited, took.total_seconds())
     return outcome

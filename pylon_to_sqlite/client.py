@@ -232,9 +232,8 @@ class Client:
                 what = str(error) or type(error).__name__
                 raise Passing(Unavailable(f"{method} {path}: no answer ({what})")) from None
             raise
-        date = http_date(reply.headers.get("date", ""))
-        if date is not None:
-            self._ahead = date - self.clock.now()
+        if reply.date is not None:
+            self._ahead = reply.date - self.clock.now()
         if reply.status != 429:
             remaining = reply.headers.get("x-rate-limit-remaining", "").strip()
             left = int(remaining[:9]) if remaining.isdecimal() else None
@@ -264,7 +263,8 @@ class Client:
                 raise Unexpected(f"{response.url.path}: the answer is over {MAX_BYTES:,} bytes")
             if self.clock.now() - began > seconds:
                 raise httpx.ReadTimeout(f"not complete after {seconds:.0f} s")
-        return Reply(response.status_code, response.headers, bytes(body))
+        date = http_date(response.headers.get("date", ""))
+        return Reply(response.status_code, response.headers, bytes(body), date)
 
     def _take(self, request: Request) -> Ticket:
         """Wait until the endpoint's allowance has room for this request."""

@@ -9,7 +9,6 @@ import threading
 import time
 import unicodedata
 from collections.abc import Sequence
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 import click
@@ -71,15 +70,8 @@ class Display:
         self._working: dict[str, tuple[Progress, float]] = {}
         self._waits: dict[str, tuple[float, str]] = {}
 
-    def __enter__(self) -> Display:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """The run has ended: no line moves any more."""
         with self._lock:
             self._clear()
 

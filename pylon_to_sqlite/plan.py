@@ -232,6 +232,14 @@ def advance(checkpoint: Checkpoint, page: Page) -> Checkpoint:
     return replace(done, watermark=min(before, as_of))
 
 
+def see(request: Request, page: Page, seen: set[str]) -> None:
+    """Add the page's cursor to those seen. Raises Unexpected where they go round in a circle."""
+    if page.cursor is not None and page.cursor in seen:
+        raise Unexpected(f"{request.method} {request.path}: its cursors go round in a circle")
+    if page.cursor is not None:
+        seen.add(page.cursor)
+
+
 def told(page: Page, now: str) -> Page:
     """The page with a time at which it was true, where Pylon did not say: our own clock, which
     told `now`, may be wrong by hours."""

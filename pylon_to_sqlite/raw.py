@@ -7,8 +7,7 @@ from urllib.parse import parse_qs
 
 from pylon_to_sqlite.address import checked_path
 from pylon_to_sqlite.client import Client
-from pylon_to_sqlite.errors import Unexpected
-from pylon_to_sqlite.plan import Request
+from pylon_to_sqlite.plan import Request, see
 
 
 def request_of(path: str) -> Request:
@@ -27,8 +26,6 @@ def records(client: Client, request: Request, paginate: bool) -> Iterator[Any]:
         yield from page.records
         if not paginate or page.cursor is None:
             return
-        if page.cursor in seen:
-            raise Unexpected(f"GET {request.path}: its cursors go round in a circle")
-        seen.add(page.cursor)
+        see(request, page, seen)
         params = {**request.params, "cursor": page.cursor}
         request = replace(request, params=params, cursor=page.cursor)

@@ -52,6 +52,11 @@ class Table:
     source: Stream | Link
 
     @property
+    def has_placeholder(self) -> bool:
+        """Whether others refer to it, so that some of its rows may only stand in for a record."""
+        return self.name in REFERRED
+
+    @property
     def foreign_keys(self) -> list[tuple[str, str, str]]:
         """(column, other table, its column)."""
         return [(one.name, one.refers, "id") for one in self.columns if one.refers]

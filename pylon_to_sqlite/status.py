@@ -8,6 +8,7 @@ from typing import Any
 from pylon_to_sqlite import file
 from pylon_to_sqlite.errors import Unusable
 from pylon_to_sqlite.plan import Checkpoint
+from pylon_to_sqlite.schema import TABLES
 from pylon_to_sqlite.store import stale_sql
 from pylon_to_sqlite.stream import Stream
 from pylon_to_sqlite.streams import STREAMS
@@ -62,8 +63,7 @@ def _stream(connection: sqlite3.Connection, stream: Stream, now: str) -> StreamS
     if stream.is_by_staleness:
         params = {"stream": stream.name, "now": now, "full": checkpoint.full}
         stale = connection.execute(f"SELECT count(*) {stale_sql(stream)}", params).fetchone()[0]
-    columns = {row["name"] for row in connection.execute(f"PRAGMA table_info({stream.name})")}
-    placeholder = "placeholder" if "placeholder" in columns else "0"
+    placeholder = "placeholder" if TABLES[stream.name].has_placeholder else "0"
     rows, gone, placeholders = connection.execute(
         f"SELECT count(*) FILTER (WHERE deleted_at IS NULL AND {placeholder} = 0),"
         f" count(*) FILTER (WHERE deleted_at IS NOT NULL), total({placeholder})"

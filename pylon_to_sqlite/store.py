@@ -61,6 +61,11 @@ class Parent(NamedTuple):
     changed_at: str | None
 
 
+def _live(stream: Stream) -> str:
+    """SQL for rows that are records themselves, and stand for no other."""
+    return "placeholder = 0" if TABLES[stream.name].has_placeholder else "1"
+
+
 def _newest(stream: Stream, batch: Sequence[Rows]) -> list[Rows]:
     """One of each record, where a page holds it twice: the later state."""
     found: dict[tuple[Any, ...], Rows] = {}
@@ -164,7 +169,7 @@ class Store:
         """Whether a parent has live children in the mirror."""
         found = self._one(
             f"SELECT 1 FROM {stream.name} WHERE {stream.owner} = ? AND deleted_at IS NULL"
-            f" AND {self._live(stream)} LIMIT 1",
+            f" AND {_live(stream)} LIMIT 1",
             parent,
         )
         return found is not None
@@ -305,12 +310,9 @@ class Store:
     def _mark_gone(self, stream: Stream, where: str, params: list[Any], now: str) -> int:
         return self.db.execute(
             f"UPDATE {stream.name} SET deleted_at = ?, synced_at = ?"
-            f" WHERE {where} AND deleted_at IS NULL AND {self._live(stream)}",
+            f" WHERE {where} AND deleted_at IS NULL AND {_live(stream)}",
             [now, now, *params],
         ).rowcount
-
-    def _live(self, stream: Stream) -> str:
-        return "placeholder = 0" if "placeholder" in self.tables.types(stream.name) else "1"
 
     def _forget_children(self, stream: Stream, parent: str) -> None:
         self.db.execute(

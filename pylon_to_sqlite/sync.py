@@ -236,7 +236,7 @@ class Sync:
                 is_asked_again = True
                 continue
             is_saved = is_asked_again = False
-            _see(request, page, seen)
+            plan.see(request, page, seen)
             checkpoint = plan.advance(checkpoint, plan.told(page, self.source.now()))
             batch = _rows(stream, request, page, checkpoint.part)
             result.counts.add(self.store.commit(stream, batch, checkpoint, self.wall()))
@@ -250,7 +250,7 @@ class Sync:
         return StaleParents(
             stream,
             self.store,
-            self.results.get(stream.parent.name) or Result(stream.parent, ended=True),
+            self.results[stream.parent.name],
             self.source.now(),
             self.store.checkpoint(stream),
             self.workers,
@@ -303,7 +303,7 @@ class Sync:
                 # A whole conversation that is gone is believed when it is told twice.
                 is_asked_again = True
                 continue
-            _see(request, page, seen)
+            plan.see(request, page, seen)
             batch.extend(_rows(stream, request, page, parent.key))
             read_at = min(read_at, page.told_at or read_at)
             if page.cursor is None:
@@ -353,11 +353,3 @@ def _rows(stream: Stream, request: Request, page: Page, part: str | None) -> lis
                 f"{request.method} {request.path}: {error} (record {position} of its page)"
             ) from None
     return rows
-
-
-def _see(request: Request, page: Page, seen: set[str]) -> None:
-    """Raise Unexpected where the cursors go round in a circle."""
-    if page.cursor is not None and page.cursor in seen:
-        raise Unexpected(f"{request.method} {request.path}: its cursors go round in a circle")
-    if page.cursor is not None:
-        seen.add(page.cursor)

@@ -48,13 +48,12 @@ class Tables:
                 self._create(table)
 
     def _create(self, table: Table) -> None:
-        has_placeholder = table.columns[-1].name == "placeholder"
         self.db.table(table.name).create(
             {column.name: SQL_TYPES[column.kind] for column in table.columns},
             pk=table.key if len(table.key) > 1 else table.key[0],
             foreign_keys=table.foreign_keys,
-            not_null={"placeholder"} if has_placeholder else None,
-            defaults={"placeholder": 0} if has_placeholder else None,
+            not_null={"placeholder"} if table.has_placeholder else None,
+            defaults={"placeholder": 0} if table.has_placeholder else None,
         )
         indexes = {columns for name, columns in INDEXES if name == table.name}
         led = {columns[0] for columns in indexes} | {table.key[0]}
@@ -80,7 +79,7 @@ class Tables:
         neither `deleted_at` nor `placeholder` stays."""
         batch = {tuple(row[name] for name in table.key): row for row in rows}
         columns = self._columns(table, batch.values())
-        marks = [name for name in ("deleted_at", "placeholder") if name in self.types(table.name)]
+        marks = ["deleted_at", *(["placeholder"] if table.has_placeholder else [])]
         old = self._stored(table, columns, marks, batch)
         changes = Changes(set(), set())
         writes = []
@@ -94,7 +93,7 @@ class Tables:
             else:
                 continue
             writes.append((*values, now))
-        reset = ["deleted_at = NULL"] + ["placeholder = 0"] * ("placeholder" in marks)
+        reset = ["deleted_at = NULL"] + ["placeholder = 0"] * table.has_placeholder
         self.db.conn.executemany(_upsert(table, (*columns, "synced_at"), reset), writes)
         return changes
 
@@ -136,10 +135,9 @@ class Tables:
             values: dict[str, Value] = {**told, "synced_at": now, "placeholder": 1}
             names = ", ".join(map(_quoted, values))
             marks = ", ".join("?" * len(values))
-            sets = ", ".join(
-                f"{_quoted(n)} = coalesce({_quoted(n)}, excluded.{_quoted(n)})" for n in told
-            )
-            is_news = " OR ".join(f"{_quoted(n)} IS NULL" for n in told)
+            quoted = [_quoted(name) for name in told]
+            sets = ", ".join(f"{name} = coalesce({name}, excluded.{name})" for name in quoted)
+            is_news = " OR ".join(f"{name} IS NULL" for name in quoted)
             self.db.execute(
                 f"INSERT INTO {_quoted(table.name)} ({names}) VALUES ({marks})"
                 f" ON CONFLICT ({_quoted(table.key[0])}) DO UPDATE SET {sets},"
