@@ -9,71 +9,130 @@ which HTML tells tags, comments and raw text apart.
 import html
 import re
 
-_LINES = frozenset(
-    (
-        *("address", "article", "aside", "dd", "details", "dialog", "div", "dt"),
-        *("fieldset", "figcaption", "figure", "footer", "form", "header", "hr", "li", "main"),
-        *("nav", "option", "section", "summary", "tr"),
-    )
-)
-_PARAGRAPHS = frozenset(
-    ("blockquote", "dl", "h1", "h2", "h3", "h4", "h5", "h6", "ol", "p", "pre", "table", "ul")
-)
+_EDGE = -1
+"""A break at the edge of a block: none where there is one already."""
+_BREAKS = {
+    "br": 1,
+    **dict.fromkeys(
+        (
+            *("address", "article", "aside", "dd", "details", "dialog", "div", "dt"),
+            *("fieldset", "figcaption", "figure", "footer", "form", "header", "hr", "li", "main"),
+            *("nav", "option", "section", "summary", "tr"),
+        ),
+        _EDGE,
+    ),
+    **dict.fromkeys(
+        ("blockquote", "dl", "h1", "h2", "h3", "h4", "h5", "h6", "ol", "p", "pre", "table", "ul"),
+        2,
+    ),
+}
+_CELLS = frozenset(("td", "th"))
 # What stands in them is no text, or none that is shown.
 _UNSEEN = frozenset(("iframe", "noembed", "noframes", "script", "style", "template", "title"))
 
-_MARKUP = re.compile(r"<(?:!--|[!?]|(/?)([a-zA-Z][^\s/>]*))")
+# A tag to its name, and to its end where that is in plain sight; or what begins something else.
+_MARKUP = re.compile(
+    r"<(?:(/?)([a-zA-Z][^\s/>]*)([^<>\"'=]*(?:=\"[^<>\"]*\"[^<>\"'=]*)*>)?|!--|[!?])"
+)
 _END_OF_COMMENT = re.compile(r"--!?>")
 # Inside a tag only a value may hold ">", and only a "=" makes quotes those of a value.
 _END_OF_TAG = re.compile(r">|=\s*(?:\"[^\"]*(\"?)|'[^']*('?))")
 _END_OF_UNSEEN = {name: re.compile(rf"</{name}[\s/>]", re.IGNORECASE) for name in _UNSEEN}
-
-_BLANKS = re.compile(r"[^\S\n]+")
-_AROUND_BREAK = re.compile(r" *\n[ \ud802]*")
-_ONE_BREAK = re.compile(r" *\ud803[ \ud803]*")
-_EDGE_AFTER_BREAK = re.compile(r"\n *\ud803")
-_BREAKS = re.compile(r"\n{3,}")
 _UNSTORABLE = re.compile(r"[\ud800-\udfff\x00]")
 
-# Stand-ins, for nothing that came in holds a surrogate: blanks that stay, a cell's beginning, and
-# a block's edge, several of which are one break, and none after another break.
-_KEPT_BLANK, _KEPT_TAB, _CELL, _LINE = "\ud800", "\ud801", "\ud802", "\ud803"
+# Stand-ins, for nothing that came in holds a surrogate: blanks that stay, and a cell's beginning.
+_KEPT_BLANK, _KEPT_TAB, _CELL = "\ud800", "\ud801", "\ud802"
 _KEEP = str.maketrans({" ": _KEPT_BLANK, "\t": _KEPT_TAB, "\u00a0": _KEPT_BLANK})
 _RELEASE = str.maketrans({_KEPT_BLANK: " ", _KEPT_TAB: "\t", _CELL: "\t"})
+_AROUND_CELL = re.compile(f" ?{_CELL} ?")
 
 
 def clean(value: str) -> str:
     """`value` without what SQLite cannot hold: lone surrogates and NUL become U+FFFD."""
+    if value.isascii() and "\x00" not in value:
+        return value
     return _UNSTORABLE.sub("\ufffd", value)
 
 
 def text_of(source: str) -> str:
     """The words that a reader of this HTML would see: blocks on lines of their own, no script."""
-    pieces: list[str] = []
-    preformatted = 0
-    at = 0
+    source = clean(source)
+    lines = _Lines()
+    preformatted = at = 0
     while match := _MARKUP.search(source, at):
-        pieces.append(_words(source[at : match.start()], preformatted))
-        closing, name = match.group(1), (match.group(2) or "").lower()
-        if not name:
+        start = match.start()
+        if start > at:
+            lines.add(source[at:start], preformatted)
+        closing, name, rest = match.groups()
+        if name is None:
             at = _end_of_comment(source, match)
             continue
-        at = _end_of_tag(source, match.end())
-        pieces.append(_break_of(name, bool(closing)))
-        if name == "pre":
-            preformatted = max(0, preformatted + (-1 if closing else 1))
-        elif name in _UNSEEN and not closing and not source.endswith("/>", 0, at):
+        at = match.end() if rest else _end_of_tag(source, match.end(2))
+        name = name.lower()
+        if name in _BREAKS:
+            lines.end(_BREAKS[name])
+            if name == "pre":
+                preformatted = max(0, preformatted + (-1 if closing else 1))
+        elif closing:
+            continue
+        elif name in _CELLS:
+            lines.begin_cell()
+        elif name in _UNSEEN and not source.endswith("/>", 0, at):
             end = _END_OF_UNSEEN[name].search(source, at)
             at = end.start() if end else len(source)
-    pieces.append(_words(source[at:], preformatted))
-    return _tidy("".join(pieces))
+    lines.add(source[at:], preformatted)
+    return lines.text()
 
 
-def _words(raw: str, preformatted: int) -> str:
-    words = clean(html.unescape(raw) if "&" in raw else raw)
-    if preformatted:
-        return words.replace("\r\n", "\n").translate(_KEEP)
-    return words.replace("\n", " ")
+class _Lines:
+    """Words and breaks on their way to lines: blanks count as one, and breaks as two at most."""
+
+    def __init__(self) -> None:
+        self._pieces: list[str] = []
+        self._line: list[str] = []
+        self._gap = 0
+        self._is_marked = False
+
+    def add(self, raw: str, preformatted: int) -> None:
+        words = html.unescape(raw) if "&" in raw else raw
+        if not preformatted:
+            self._line.append(words)
+            return
+        first, *others = words.replace("\r\n", "\n").translate(_KEEP).split("\n")
+        self._is_marked = True
+        self._line.append(first)
+        for other in others:
+            self.end(1)
+            self._line.append(other)
+
+    def begin_cell(self) -> None:
+        self._is_marked = True
+        self._line.append(_CELL)
+
+    def end(self, gap: int) -> None:
+        """End the line, and leave a gap of so many breaks, or one at the EDGE of a block."""
+        if self._line:
+            self._finish()
+        if gap != _EDGE:
+            self._gap += gap
+        elif not self._gap:
+            self._gap = 1
+
+    def text(self) -> str:
+        self._finish()
+        return "".join(self._pieces)
+
+    def _finish(self) -> None:
+        line = " ".join("".join(self._line).split())
+        if self._is_marked:
+            line = _AROUND_CELL.sub(_CELL, line).strip(_CELL)
+            line = line.rstrip(_KEPT_BLANK + _KEPT_TAB).translate(_RELEASE)
+        self._line.clear()
+        if line:
+            if self._pieces:
+                self._pieces.append("\n\n" if self._gap > 1 else "\n")
+            self._pieces.append(line)
+            self._gap = 0
 
 
 def _end_of_comment(source: str, match: re.Match[str]) -> int:
@@ -93,22 +152,3 @@ def _end_of_tag(source: str, at: int) -> int:
         if not (match.group(1) or match.group(2)):
             break  # A value that is never closed holds all the rest.
     return len(source)
-
-
-def _break_of(tag: str, closing: bool) -> str:
-    if tag == "br":
-        return "\n"
-    if tag in _LINES:
-        return _LINE
-    if tag in _PARAGRAPHS:
-        return "\n\n"
-    return _CELL if tag in ("td", "th") and not closing else ""
-
-
-def _tidy(text: str) -> str:
-    text = _ONE_BREAK.sub(_LINE, _BLANKS.sub(" ", text))
-    text = _EDGE_AFTER_BREAK.sub("\n", text).replace(_LINE, "\n")
-    text = _AROUND_BREAK.sub("\n", text)
-    lines = (line.rstrip(_KEPT_BLANK + _KEPT_TAB) for line in text.split("\n"))
-    text = _BREAKS.sub("\n\n", "\n".join(lines)).strip(f"\n {_CELL}")
-    return text.replace(f" {_CELL}", _CELL).replace(f"{_CELL} ", _CELL).translate(_RELEASE)
