@@ -47,6 +47,7 @@ class StaleParents:
     _taken: int = 0
     _seen: tuple[int, bool] | None = None
     _counted: int = -1
+    _is_counted: bool = False
 
     def take(self) -> Parent | None:
         """A parent to read the children of; None while there is none to be seen."""
@@ -69,8 +70,11 @@ class StaleParents:
         return self.gone < FEW or 2 * self.gone < self.total
 
     def _count(self) -> None:
-        """See how many there are, whenever more parents have been committed."""
-        if self._counted != self.of.read:
+        """See how many there are: once, when all parents are there, and when half as many again
+        have been committed, for each count looks at all of them."""
+        is_more = self.of.read > 1.5 * self._counted or (self.of.ended and not self._is_counted)
+        if self._counted < 0 or is_more:
+            self._is_counted = self.of.ended
             self._counted = self.of.read
             left = self.store.count_stale(self.stream, self.now, self.checkpoint.full)
             self.total = self.read + left - len(self._failed)

@@ -6,8 +6,9 @@ its error. All of them run in the thread that runs the lanes, so what they write
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from queue import Empty, SimpleQueue
 
 from pylon_to_sqlite.errors import PylonError
 from pylon_to_sqlite.plan import Page, Request
@@ -24,17 +25,23 @@ class Lanes:
     """Runs steps to their end; `workers` a lane, 1 of which means: in turn, without threads.
 
     `fetch` answers a request, in any thread; `check` is called between requests and may raise to
-    end the run.
+    end the run; `settle` before every wait, for it may be a long one.
     """
 
     def __init__(
-        self, fetch: Callable[[Request], Page], workers: int, check: Callable[[], None]
+        self,
+        fetch: Callable[[Request], Page],
+        workers: int,
+        check: Callable[[], None],
+        settle: Callable[[], None],
     ) -> None:
         self._fetch = fetch
         self._workers = workers
         self._check = check
+        self._settle = settle
         self._lanes: dict[str, ThreadPoolExecutor] = {}
-        self._flying: dict[Future[Page], Steps] = {}
+        self._flying = 0
+        self._landed: SimpleQueue[tuple[Steps, Future[Page]]] = SimpleQueue()
         self._parked: list[Steps] = []
 
     def run(self, steps: Iterable[Steps]) -> None:
@@ -45,7 +52,8 @@ class Lanes:
                 while ready:
                     self._check()
                     self._resume(*ready.popleft(), ready)
-                ready.extend(self._answered())
+                if self._flying:
+                    ready.extend(self._answered())
             if self._parked:
                 raise RuntimeError("steps that wait for each other")
         finally:
@@ -66,9 +74,12 @@ class Lanes:
             ready.extend(self._woken())
         else:
             lane = self._lane(f"{request.method} {request.template}")
-            self._flying[lane.submit(self._fetch, request)] = steps
+            self._flying += 1
+            future = lane.submit(self._fetch, request)
+            future.add_done_callback(lambda answered: self._landed.put((steps, answered)))
 
     def _asked(self, steps: Steps, request: Request) -> Request | None:
+        self._settle()
         try:
             page = self._fetch(request)
         except PylonError as error:
@@ -77,17 +88,20 @@ class Lanes:
 
     def _answered(self) -> Iterable[tuple[Steps, _Resume]]:
         """Who can go on: those whose answer has come, and after them those who waited for that."""
-        done, _ = wait(self._flying, timeout=NOTICE, return_when=FIRST_COMPLETED)
-        self._check()
-        for future in done:
-            steps = self._flying.pop(future)
-            error = future.exception()
-            if error is None:
-                yield steps, partial(steps.send, future.result())
-            else:
-                yield steps, partial(steps.throw, error)
-        if done:
-            yield from self._woken()
+        if self._landed.empty():
+            self._settle()
+        try:
+            steps, future = self._landed.get(timeout=NOTICE)
+        except Empty:
+            self._check()
+            return
+        self._flying -= 1
+        error = future.exception()
+        if error is None:
+            yield steps, partial(steps.send, future.result())
+        else:
+            yield steps, partial(steps.throw, error)
+        yield from self._woken()
 
     def _woken(self) -> Iterable[tuple[Steps, _Resume]]:
         """Those who had nothing to ask: another has got on, so they may have now."""

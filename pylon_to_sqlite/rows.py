@@ -2,14 +2,13 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from functools import cache
 from typing import Any, NamedTuple
 
 from pylon_to_sqlite.errors import Unexpected
-from pylon_to_sqlite.stream import Column, Link, Stream
+from pylon_to_sqlite.stream import Column, Kind, Link, Stream
 from pylon_to_sqlite.streams import BY_NAME
 from pylon_to_sqlite.text import clean, text_of
 
@@ -21,8 +20,12 @@ Row = dict[str, Value]
 OURS = ("synced_at", "deleted_at", "placeholder")
 _TAKEN = frozenset((*OURS, "rowid", "oid", "_rowid_"))
 
+_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", re.ASCII)
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d+)?([Zz]|[+-]\d\d:?\d\d)", re.ASCII)
 _TIME_NAME = re.compile(r"(_at|_time|timestamp)$")
+# Sorted, so that a map which comes in another order is not a change.
+_JSON = json.JSONEncoder(ensure_ascii=False, sort_keys=True, check_circular=False)
+_NOTHING: Record = {}
 
 
 class Reference(NamedTuple):
@@ -32,8 +35,7 @@ class Reference(NamedTuple):
     row: Row
 
 
-@dataclass(frozen=True)
-class Rows:
+class Rows(NamedTuple):
     """All rows that come of one record; every link table of its stream is named, empty or not."""
 
     row: Row
@@ -41,11 +43,27 @@ class Rows:
     references: Sequence[Reference]
 
 
-class _Shape(NamedTuple):
-    """The fields that columns take, as a tree, and the names that other fields must not take."""
+class _Inner(NamedTuple):
+    """A column whose value stands in the field `last` inside the objects `outer`."""
 
+    column: Column
+    outer: tuple[str, ...]
+    last: str
+
+
+class _Shape(NamedTuple):
+    """How records of one source are laid out as columns."""
+
+    columns: tuple[str, ...]
+    """All that have a place in the record."""
+    direct: Mapping[str, tuple[Column, ...]]
+    """The columns that a field fills alone."""
+    inner: tuple[_Inner, ...]
     fields: Mapping[str, Any]
+    """The fields that columns take, as a tree."""
     names: frozenset[str]
+    """What a field that nobody knew must not be called."""
+    references: tuple[Column, ...]
 
 
 def rows_of(stream: Stream, record: object, given: Mapping[str, str] | None = None) -> Rows:
@@ -54,16 +72,16 @@ def rows_of(stream: Stream, record: object, given: Mapping[str, str] | None = No
     `given` holds what the question tells: the parent's key, which is true whatever the record
     says, and the parameter it was asked with. Raises Unexpected for a record without its key.
     """
-    if not isinstance(record, Mapping):
+    if not isinstance(record, dict):
         raise Unexpected(f"a record that is no object but {_shown(record)}")
     references: list[Reference] = []
     links = [link for link in stream.links if _has_shape(link, record.get(link.path))]
-    row = _flat(stream.columns, _shape(stream), record, references, {link.path for link in links})
+    row = _flat(_shape(stream), record, references, {link.path for link in links})
     for name, value in (given or {}).items():
         if name == stream.owner or row.get(name) is None:
             row[name] = clean(value)
     for name in stream.key:
-        if row.get(name) is None or isinstance(record.get(name), dict | list):
+        if row.get(name) is None or isinstance(record.get(name), (dict, list)):
             raise Unexpected(f"a record without its {name}: {_shown(record)}")
         row[name] = str(row[name])
     rows: dict[str, list[Row]] = {link.table: [] for link in stream.links}
@@ -75,6 +93,8 @@ def rows_of(stream: Stream, record: object, given: Mapping[str, str] | None = No
 
 def utc(value: str) -> str:
     """An RFC 3339 time as UTC, its fraction as given; anything else unchanged."""
+    if _UTC.fullmatch(value):
+        return value
     match = _TIME.fullmatch(value)
     if not match:
         return value
@@ -95,58 +115,63 @@ def is_unset(value: object) -> bool:
 
 
 def _flat(
-    columns: Sequence[Column],
     shape: _Shape,
     record: Record,
     references: list[Reference],
     linked: set[str] | frozenset[str] = frozenset(),
 ) -> Row:
-    row: Row = {}
-    for column in columns:
-        if column.path:
-            value, holder = _dig(record, column.path)
+    row: Row = dict.fromkeys(shape.columns)
+    others = []
+    for name, value in record.items():
+        if value is None:
+            continue
+        columns = shape.direct.get(name)
+        if columns is None:
+            others.append(name)
+            continue
+        for column in columns:
             row[column.name] = _converted(column.kind, value)
-            if column.refers and holder is not record and not is_unset(value):
+    for column, outer, last in shape.inner:
+        holder = record
+        for name in outer:
+            holder = holder.get(name, _NOTHING)
+            if not isinstance(holder, dict):
+                holder = _NOTHING
+        value = holder.get(last)
+        if not is_unset(value):
+            row[column.name] = _converted(column.kind, value)
+            if column.refers:
                 references.append(_reference(column, holder))
-    for name, value in _unknown(record, shape.fields, linked):
+    for name, value in _unknown(record, shape.fields, set(others) - linked):
         _keep(row, shape.names, name, value)
     return row
 
 
-def _dig(record: Record, path: str) -> tuple[object, Record]:
-    """The value at a dotted path, and the object that holds it."""
-    *outer, last = path.split(".")
-    for name in outer:
-        inner = record.get(name)
-        if not isinstance(inner, Mapping):
-            return None, {}
-        record = inner
-    return record.get(last), record
-
-
 def _unknown(
-    record: Record, fields: Mapping[str, Any], linked: set[str] | frozenset[str] = frozenset()
+    record: Record, fields: Mapping[str, Any], names: Collection[str]
 ) -> Iterator[tuple[str, object]]:
-    """The set fields that no column takes; those inside a known object under both names."""
-    for name, value in sorted(record.items()):
-        if is_unset(value) or name in linked:
+    """Those of the named fields that are set and that no column takes; what stands inside a known
+    object goes under both names."""
+    for name in sorted([name for name in names if fields.get(name, name) is not None]):
+        value = record[name]
+        if is_unset(value):
             continue
-        known = fields.get(name, False)
-        if known is False or (known is not None and not isinstance(value, Mapping)):
+        known = fields.get(name)
+        if known is None or not isinstance(value, dict):
             yield name, value
-        elif known is not None:
+        else:
             # What the referred record tells itself is not repeated, unless nothing names it.
             inner = known if not is_unset(value.get("id")) else known.get("", known)
-            for sub, what in _unknown(value, inner):
+            for sub, what in _unknown(value, inner, value):
                 yield f"{name}_{sub}", what
 
 
 def _keep(row: Row, names: frozenset[str], name: str, value: object) -> None:
     """Store a field nobody knew under its own name, or the nearest that is free."""
-    if isinstance(value, Mapping) and set(value) == {"id"}:
+    if isinstance(value, dict) and set(value) == {"id"}:
         name, value = f"{name}_id", value["id"]
     name = clean(name) or "_"
-    kind = "time" if _TIME_NAME.search(name) else "text"
+    kind: Kind = "time" if _TIME_NAME.search(name) else "text"
     stored = _converted(kind, value) if isinstance(value, str) else _scalar(value)
     if name in row and row[name] is None and name not in _TAKEN:
         row[name] = stored
@@ -159,15 +184,13 @@ def _keep(row: Row, names: frozenset[str], name: str, value: object) -> None:
     row[name] = stored
 
 
-def _converted(kind: str, value: object) -> Value:
+def _converted(kind: Kind, value: object) -> Value:
+    if isinstance(value, str):
+        return _FROM_TEXT.get(kind, clean)(value) if value else None
     if is_unset(value):
         return None
     if kind == "json":
         return _json(value)
-    if isinstance(value, str):
-        if kind == "plain":
-            return text_of(clean(value)) or None
-        return utc(clean(value)) if kind == "time" else clean(value)
     if isinstance(value, bool) and kind not in ("boolean", "integer"):
         return "true" if value else "false"
     return _scalar(value)
@@ -185,30 +208,36 @@ def _scalar(value: object) -> Value:
 
 
 def _json(value: object) -> str:
-    # Sorted, so that a map which comes in another order is not a change.
     try:
-        return clean(json.dumps(value, ensure_ascii=False, sort_keys=True))
+        return clean(_JSON.encode(value))
     except RecursionError:
         raise Unexpected("a record that is nested too deep") from None
 
 
+_FROM_TEXT: Mapping[Kind, Callable[[str], Value]] = {
+    "plain": lambda value: text_of(value) or None,
+    "time": lambda value: utc(clean(value)),
+    "json": _json,
+}
+
+
 def _reference(column: Column, holder: Record) -> Reference:
-    target = BY_NAME[column.refers]
+    told = _told_by(BY_NAME[column.refers])
     row = {
-        known.name: _converted(known.kind, holder.get(known.path))
-        for known in target.columns
-        if known.path in holder and known.path != "id"
+        one.name: _converted(one.kind, holder[field])
+        for field, columns in told.items()
+        if field in holder
+        for one in columns
     }
-    row[target.key[0]] = _text(holder["id"])
-    return Reference(column.refers, row)
+    return Reference(column.refers, {**row, BY_NAME[column.refers].key[0]: _text(holder["id"])})
 
 
 def _bare_references(stream: Stream, row: Row, told: Sequence[Reference]) -> Iterator[Reference]:
     """References that give nothing but a key. A thread is the issue's whose note names it."""
     known = {(table, one[BY_NAME[table].key[0]]) for table, one in told}
-    for column in stream.columns:
+    for column in _shape(stream).references:
         value = row.get(column.name)
-        if not column.refers or value is None or column.name == stream.owner:
+        if value is None or column.name == stream.owner:
             continue
         target = BY_NAME[column.refers]
         if (target.name, value) not in known:
@@ -223,7 +252,7 @@ def _text(value: object) -> str:
 def _has_shape(link: Link, value: object) -> bool:
     if is_unset(value):
         return True
-    return isinstance(value, Mapping if link.shape == "custom_fields" else list)
+    return isinstance(value, dict if link.shape == "custom_fields" else list)
 
 
 def _link_rows(link: Link, row: Row, value: Any, references: list[Reference]) -> Iterator[Row]:
@@ -244,7 +273,7 @@ def _link_items(link: Link, value: Any, references: list[Reference]) -> Iterator
     elif link.shape == "values":
         column = link.columns[0]
         for item in value:
-            if column.path and isinstance(item, Mapping) and not is_unset(item.get("id")):
+            if column.path and isinstance(item, dict) and not is_unset(item.get("id")):
                 references.append(_reference(column, item))
                 yield {column.name: _text(item["id"])}
             elif not is_unset(item):
@@ -253,13 +282,13 @@ def _link_items(link: Link, value: Any, references: list[Reference]) -> Iterator
                 yield {column.name: _text(item)}
     else:
         for position, item in enumerate(value):
-            record = item if isinstance(item, Mapping) else {"value": item}
-            yield {**_flat(link.columns, _shape(link), record, references), "position": position}
+            record = item if isinstance(item, dict) else {"value": item}
+            yield {**_flat(_shape(link), record, references), "position": position}
 
 
 def _custom_field(link: Link, slug: str, field: Any) -> Iterator[Row]:
     """One row a value: of `values` where a field has several, else of `value`."""
-    if not isinstance(field, Mapping):
+    if not isinstance(field, dict):
         field = {"values": field} if isinstance(field, list) else {"value": field}
     several = field.get("values")
     values = list(several) if isinstance(several, list) else [several]
@@ -269,7 +298,7 @@ def _custom_field(link: Link, slug: str, field: Any) -> Iterator[Row]:
     position = 0
     for value in values:
         if not is_unset(value):
-            flat = _flat(link.columns, _shape(link), {**told, "value": value}, [])
+            flat = _flat(_shape(link), {**told, "value": value}, [])
             yield {**flat, "slug": clean(slug), "position": position}
             position += 1
 
@@ -277,32 +306,49 @@ def _custom_field(link: Link, slug: str, field: Any) -> Iterator[Row]:
 @cache
 def _shape(source: Stream | Link) -> _Shape:
     fields: dict[str, Any] = {}
+    direct: dict[str, tuple[Column, ...]] = {}
+    inside = []
     for column in source.columns:
         *outer, last = column.path.split(".")
         inner = fields
         for name in outer:
             inner = inner.setdefault(name, {})
         if column.refers and outer:
-            inner.update(_told_by(BY_NAME[column.refers]))
+            inner.update(dict.fromkeys(_told_by(BY_NAME[column.refers])))
             inner[""] = {"id": None}
         elif column.path and not isinstance(inner.get(last), dict):
             inner[last] = None
+        if outer:
+            inside.append(_Inner(column, tuple(outer), last))
+        elif column.path:
+            direct[last] = (*direct.get(last, ()), column)
     names = {column.name.lower() for column in source.columns} | _TAKEN
     if isinstance(source, Link):
         names.add(source.owner.name.lower())
-    return _Shape(fields, frozenset(names))
+    return _Shape(
+        tuple(column.name for column in source.columns if column.path),
+        direct,
+        tuple(inside),
+        fields,
+        frozenset(names),
+        tuple(column for column in source.columns if column.refers),
+    )
 
 
-def _told_by(stream: Stream) -> dict[str, None]:
-    """The fields that a record of `stream` tells itself: where it is referred to, no news."""
-    told = {
-        column.path: None for column in stream.columns if column.path and "." not in column.path
-    }
-    return told | {link.path: None for link in stream.links}
+@cache
+def _told_by(stream: Stream) -> Mapping[str, tuple[Column, ...]]:
+    """The fields that a record of `stream` tells itself, with the columns that a reference to it
+    can fill: where it is referred to, they are no news."""
+    told: dict[str, tuple[Column, ...]] = {link.path: () for link in stream.links}
+    for column in stream.columns:
+        if column.path and "." not in column.path:
+            ours = () if column.path == "id" else (column,)
+            told[column.path] = (*told.get(column.path, ()), *ours)
+    return told
 
 
 def _shown(value: object) -> str:
     """A record for an error message: its shape, never its words."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return "an object with " + (", ".join(sorted(map(repr, value))[:8]) or "nothing in it")
     return f"a {type(value).__name__}"

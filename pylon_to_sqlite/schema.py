@@ -41,7 +41,7 @@ INDEXES: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Table:
     """A table as it is created: all its columns, its key, and whether others refer to it."""
 

@@ -20,6 +20,9 @@ from pylon_to_sqlite.tables import Tables
 
 BATCH = 500
 
+# Transactions that are committed together, at most.
+GROUP = 100
+
 # Another program may hold the file for a moment; its writes are waited for.
 BUSY_SECONDS = 60.0
 
@@ -83,6 +86,9 @@ class Store:
     def __init__(self, path: str) -> None:
         self.db = Database(sqlite3.connect(path, timeout=BUSY_SECONDS))
         self.tables = Tables(self.db)
+        self._is_grouping = False
+        self._is_whole = True
+        self._grouped = 0
         # With WAL a Datasette reads while a sync writes.
         self.db.execute("PRAGMA journal_mode = WAL")
         self.db.execute("PRAGMA synchronous = NORMAL")
@@ -99,15 +105,49 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing. IMMEDIATE, for a deferred one that reads first cannot wait for others."""
-        self.db.execute("BEGIN IMMEDIATE")
+        """All or nothing, on the disk at its end or with the group that it is in."""
+        if not self.db.conn.in_transaction:
+            # IMMEDIATE, for a deferred one that reads first cannot wait for others.
+            self.db.execute("BEGIN IMMEDIATE")
+        self._is_whole = False
+        self.db.execute("SAVEPOINT one")
         try:
             yield
         except BaseException:
-            self.db.conn.rollback()
             self.tables.forget_types()
+            # SQLite itself may have given up the whole group, on a full disk for one.
+            if self.db.conn.in_transaction:
+                self.db.execute("ROLLBACK TO one")
+                self.db.execute("RELEASE one")
+                self._is_whole = True
+                if not self._is_grouping:
+                    self.settle()
             raise
-        self.db.conn.commit()
+        self.db.execute("RELEASE one")
+        self._is_whole = True
+        self._grouped += 1
+        if not self._is_grouping or self._grouped >= GROUP:
+            self.settle()
+
+    @contextmanager
+    def grouped(self) -> Iterator[None]:
+        """Within it transactions reach the disk together: when `settle` is called, after GROUP of
+        them, and at the end, however that comes. A commit costs as much as twenty rows."""
+        self._is_grouping = True
+        try:
+            yield
+        finally:
+            self._is_grouping = False
+            self.settle()
+
+    def settle(self) -> None:
+        """Commit what is whole."""
+        self._grouped = 0
+        if self._is_whole:
+            self.db.conn.commit()
+        else:
+            # Ended while it was being taken back.
+            self.db.conn.rollback()
 
     def checkpoint(self, stream: Stream) -> Checkpoint:
         """Where the stream is. One of another definition of it starts over, in the same scope."""

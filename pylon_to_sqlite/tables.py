@@ -2,8 +2,9 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, NamedTuple
 
 from sqlite_utils import Database
@@ -16,6 +17,9 @@ from pylon_to_sqlite.schema import BOOKKEEPING, INDEXES, SQL_TYPES, TABLES, Tabl
 MAX_COLUMNS = 2000
 
 Key = tuple[Value, ...]
+
+# What a column of this type gives back as it was.
+_NATIVE: Mapping[str, type] = {"TEXT": str, "INTEGER": int, "FLOAT": float}
 
 _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
 
@@ -33,7 +37,7 @@ class Tables:
 
     db: Database
     _types: dict[str, dict[str, str]] = field(default_factory=dict)
-    _added: dict[str, set[str]] = field(default_factory=dict)
+    _filled: dict[str, set[str]] = field(default_factory=dict)
     new_columns: list[str] = field(default_factory=list)
     """Fields that nobody knew, as table.column, stored since this was opened."""
 
@@ -72,19 +76,20 @@ class Tables:
     def forget_types(self) -> None:
         """After a rollback, which may have taken columns with it."""
         self._types.clear()
-        self._added.clear()
+        self._filled.clear()
 
     def upsert(self, table: Table, rows: Iterable[Row], now: str) -> Changes:
         """Write rows of a stream's table that are new or differ; the record itself has come, so
         neither `deleted_at` nor `placeholder` stays."""
         batch = {tuple(row[name] for name in table.key): row for row in rows}
+        if not batch:
+            return Changes(set(), set())
         columns = self._columns(table, batch.values())
-        marks = ["deleted_at", *(["placeholder"] if table.has_placeholder else [])]
+        marks = ("deleted_at", *(["placeholder"] if table.has_placeholder else []))
         old = self._stored(table, columns, marks, batch)
         changes = Changes(set(), set())
         writes = []
-        for key, row in batch.items():
-            values = self._values(table, columns, row)
+        for key, values in zip(batch, self._values(table, columns, batch.values()), strict=True):
             before, deleted_at, *placeholder = old.get(key, (None, None))
             if before is None or any(placeholder):
                 changes.new.add(key)
@@ -93,8 +98,9 @@ class Tables:
             else:
                 continue
             writes.append((*values, now))
-        reset = ["deleted_at = NULL"] + ["placeholder = 0"] * table.has_placeholder
-        self.db.conn.executemany(_upsert(table, (*columns, "synced_at"), reset), writes)
+        if writes:
+            reset = ("deleted_at = NULL", *["placeholder = 0"] * table.has_placeholder)
+            self.db.conn.executemany(_upsert(table, (*columns, "synced_at"), reset), writes)
         return changes
 
     def replace(
@@ -113,64 +119,70 @@ class Tables:
                 [json.dumps(owners)],
             )
         }
-        new = {key: self._values(table, columns, row) for key, row in batch.items()}
+        new = dict(zip(batch, self._values(table, columns, batch.values()), strict=True))
         missing = [key for key in old if key not in new]
         differing = [values for key, values in new.items() if old.get(key) != values]
         where = " AND ".join(f"{_quoted(name)} IS ?" for name in table.key)
         self.db.conn.executemany(f"DELETE FROM {_quoted(table.name)} WHERE {where}", missing)
-        self.db.conn.executemany(_upsert(table, columns, []), differing)
+        self.db.conn.executemany(_upsert(table, columns, ()), differing)
         owner_at = columns.index(owner)
         return {key[at] for key in missing} | {values[owner_at] for values in differing}
 
     def insert_placeholders(self, table: Table, rows: Iterable[Row], now: str) -> None:
         """Give a row to each record only known by reference, with all that references say of it;
         those that have come themselves stay as they are."""
-        merged: dict[Value, Row] = {}
-        for row in rows:
-            known = merged.setdefault(row[table.key[0]], {})
-            known.update({name: value for name, value in row.items() if value is not None})
         types = self.types(table.name)
-        for row in merged.values():
-            told = {name: _as_stored(row[name], types[name]) for name in row if name in types}
-            values: dict[str, Value] = {**told, "synced_at": now, "placeholder": 1}
-            names = ", ".join(map(_quoted, values))
-            marks = ", ".join("?" * len(values))
-            quoted = [_quoted(name) for name in told]
-            sets = ", ".join(f"{name} = coalesce({name}, excluded.{name})" for name in quoted)
-            is_news = " OR ".join(f"{name} IS NULL" for name in quoted)
-            self.db.execute(
-                f"INSERT INTO {_quoted(table.name)} ({names}) VALUES ({marks})"
-                f" ON CONFLICT ({_quoted(table.key[0])}) DO UPDATE SET {sets},"
-                f" synced_at = excluded.synced_at WHERE placeholder = 1 AND ({is_news})",
-                list(values.values()),
-            )
+        told: dict[Key, Row] = {}
+        for row in rows:
+            known = told.setdefault((row[table.key[0]],), {})
+            for name, value in row.items():
+                if value is not None and name in types:
+                    known[name] = value
+        names = tuple(dict.fromkeys(name for row in told.values() for name in row))
+        there = self._stored(table, names, ("placeholder",), told)
+        writes: dict[tuple[str, ...], list[list[Value]]] = {}
+        for key, row in told.items():
+            values, is_placeholder = there.get(key, ([None] * len(names), 1))
+            unknown = {name for name, value in zip(names, values, strict=True) if value is None}
+            if is_placeholder and unknown & row.keys():
+                written = [_as_stored(row[name], types[name]) for name in row]
+                writes.setdefault(tuple(row), []).append([*written, now])
+        for columns, batch in writes.items():
+            self.db.conn.executemany(_placeholder(table, columns), batch)
 
-    def _columns(self, table: Table, rows: Iterable[Row]) -> list[str]:
-        """The columns that records fill; those nobody knew are added to the table, and to rows
-        that write one in another case it is the same column."""
-        types = self.types(table.name)
-        by_lower = {name.lower(): name for name in types}
-        for row in rows:
-            for name in [name for name in row if name not in types]:
-                value = row.pop(name)
-                if value is None:
-                    continue
-                if name.lower() not in by_lower:
-                    self._add_column(table, name, value)
-                    by_lower[name.lower()] = name
-                row[by_lower[name.lower()]] = value
+    def _columns(self, table: Table, rows: Iterable[Row]) -> tuple[str, ...]:
+        """The columns that records fill; for fields nobody knew some are added to the table, and
+        to rows that write one in another case it is the same column."""
         mine = self._mine(table)
-        return [name for name in types if name in mine]
+        for row in rows:
+            for name in sorted(row.keys() - mine):
+                value = row.pop(name)
+                if value is not None:
+                    row[self._column_for(table, name, value)] = value
+        return tuple(name for name in self.types(table.name) if name in mine)
+
+    def _column_for(self, table: Table, name: str, value: Value) -> str:
+        """The column of a field nobody knew, which is added unless it is there; beside a column
+        that the user has added under this name."""
+        mine = {one.lower(): one for one in self._mine(table)}
+        theirs = {one.lower() for one in self.types(table.name)} - mine.keys()
+        while name.lower() in theirs:
+            name += "_"
+        if name.lower() not in mine:
+            self._add_column(table, name, value)
+            return name
+        return mine[name.lower()]
 
     def _mine(self, table: Table) -> set[str]:
         """The columns that records fill: not what the user added, nor what the mirror decides."""
-        if table.name not in self._added:
-            found = self.db.execute(
+        if table.name not in self._filled:
+            added = self.db.execute(
                 'SELECT name FROM _pylon_columns WHERE "table" = ?', [table.name]
             )
-            self._added[table.name] = {row[0] for row in found}
-        declared = {one.name for one in table.columns if not one.decided and one.name not in OURS}
-        return declared | self._added[table.name]
+            ours = {one.name for one in table.columns if one.decided} | {*OURS}
+            self._filled[table.name] = {one.name for one in table.columns} - ours
+            self._filled[table.name] |= {row[0] for row in added}
+        return self._filled[table.name]
 
     def _add_column(self, table: Table, name: str, value: Value) -> None:
         kind = {int: "INTEGER", float: "FLOAT"}.get(type(value), "TEXT")
@@ -179,32 +191,33 @@ class Tables:
         self.db.execute(f"ALTER TABLE {_quoted(table.name)} ADD COLUMN {_quoted(name)} {kind}")
         self.db.execute("INSERT INTO _pylon_columns VALUES (?, ?)", [table.name, name])
         self.types(table.name)[name] = kind
-        self._mine(table)
-        self._added[table.name].add(name)
+        self._mine(table).add(name)
         self.new_columns.append(f"{table.name}.{name}")
 
     def _stored(
-        self, table: Table, columns: Sequence[str], marks: Sequence[str], keys: Iterable[Key]
+        self, table: Table, columns: tuple[str, ...], marks: tuple[str, ...], keys: Iterable[Key]
     ) -> dict[Key, tuple[Any, ...]]:
         """By key: the values of `columns` as one tuple, then those of `marks`."""
-        names = [*table.key, *columns, *marks]
-        chosen = ", ".join(f"t.{_quoted(name)}" for name in names)
-        joined = " AND ".join(
-            f"t.{_quoted(name)} = json_extract(k.value, '$[{position}]')"
-            for position, name in enumerate(table.key)
-        )
-        # CROSS JOIN keeps the order: each key looks its row up, the table is not scanned.
-        found = self.db.execute(
-            f"SELECT {chosen} FROM json_each(?) AS k CROSS JOIN {_quoted(table.name)} AS t"
-            f" WHERE {joined}",
-            [json.dumps(list(keys))],
-        )
+        sql = _by_key(table, (*table.key, *columns, *marks))
+        found = self.db.execute(sql, [json.dumps(list(keys))])
         start, end = len(table.key), len(table.key) + len(columns)
         return {row[:start]: (row[start:end], *row[end:]) for row in found}
 
-    def _values(self, table: Table, columns: Sequence[str], row: Row) -> tuple[Value, ...]:
-        types = self.types(table.name)
-        return tuple(_as_stored(row.get(name), types[name]) for name in columns)
+    def _values(
+        self, table: Table, columns: Sequence[str], rows: Iterable[Row]
+    ) -> Iterator[tuple[Value, ...]]:
+        """The rows as these columns give them back."""
+        types = [self.types(table.name)[name] for name in columns]
+        natives = [_NATIVE.get(one) for one in types]
+        for row in rows:
+            yield tuple(
+                [
+                    value if value is None or type(value) is native else _as_stored(value, one)
+                    for value, native, one in zip(
+                        map(row.get, columns), natives, types, strict=True
+                    )
+                ]
+            )
 
 
 def _as_stored(value: Value, sql_type: str) -> Value:
@@ -233,7 +246,23 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _upsert(table: Table, columns: Sequence[str], reset: Sequence[str]) -> str:
+@cache
+def _by_key(table: Table, columns: tuple[str, ...]) -> str:
+    """Looks up the rows of the keys in a JSON array of arrays."""
+    chosen = ", ".join(f"t.{_quoted(name)}" for name in columns)
+    joined = " AND ".join(
+        f"t.{_quoted(name)} = json_extract(k.value, '$[{position}]')"
+        for position, name in enumerate(table.key)
+    )
+    # CROSS JOIN keeps the order: each key looks its row up, the table is not scanned.
+    return (
+        f"SELECT {chosen} FROM json_each(?) AS k CROSS JOIN {_quoted(table.name)} AS t"
+        f" WHERE {joined}"
+    )
+
+
+@cache
+def _upsert(table: Table, columns: tuple[str, ...], reset: tuple[str, ...]) -> str:
     names = ", ".join(map(_quoted, columns))
     marks = ", ".join("?" * len(columns))
     key = ", ".join(map(_quoted, table.key))
@@ -244,8 +273,14 @@ def _upsert(table: Table, columns: Sequence[str], reset: Sequence[str]) -> str:
     )
 
 
-def rows_as_dicts(db: Database, sql: str, params: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The rows of a query, by column name."""
-    cursor = db.execute(sql, dict(params))
-    names = [column[0] for column in cursor.description]
-    return [dict(zip(names, row, strict=True)) for row in cursor]
+@cache
+def _placeholder(table: Table, columns: tuple[str, ...]) -> str:
+    """Inserts a placeholder, or fills in what one did not say yet."""
+    names = ", ".join(map(_quoted, (*columns, "synced_at")))
+    marks = ", ".join("?" * (len(columns) + 1))
+    sets = (f"{name} = coalesce({name}, excluded.{name})" for name in map(_quoted, columns))
+    return (
+        f"INSERT INTO {_quoted(table.name)} ({names}, placeholder) VALUES ({marks}, 1)"
+        f" ON CONFLICT ({_quoted(table.key[0])}) DO UPDATE SET {', '.join(sets)},"
+        " synced_at = excluded.synced_at WHERE placeholder = 1"
+    )

@@ -23,7 +23,7 @@ def never() -> None:
 def lanes(
     fetch: Callable[[Request], Page], workers: int, check: Callable[[], None] = never
 ) -> Lanes:
-    return Lanes(fetch, workers, check)
+    return Lanes(fetch, workers, check, lambda: None)
 
 
 def echo(asked: Request) -> Page:
@@ -157,3 +157,20 @@ def test_the_run_can_be_ended_between_two_requests(workers: int) -> None:
     with pytest.raises(MoreToDo):
         lanes(echo, workers, check).run([steps()])
     assert 0 < len(got) <= 8
+
+
+@WORKERS
+def test_what_is_written_is_settled_before_anybody_waits(workers: int) -> None:
+    """An answer may take a minute, and a reader of the file need not wait for it."""
+    settled = threading.Event()
+
+    def fetch(asked: Request) -> Page:
+        assert settled.wait(10)
+        return echo(asked)
+
+    def steps(path: str) -> Steps:
+        for _ in range(3):
+            settled.clear()
+            yield request(path)
+
+    Lanes(fetch, workers, never, settled.set).run([steps("a"), steps("b")])

@@ -1,0 +1,105 @@
+"""Transactions of the one writer: what reaches the disk, and when."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mirroring import rows
+
+from pylon_to_sqlite.plan import Checkpoint
+from pylon_to_sqlite.rows import rows_of
+from pylon_to_sqlite.store import GROUP, Store
+from pylon_to_sqlite.streams import BY_NAME
+
+NOW = "2026-07-01T00:00:00Z"
+TAGS = BY_NAME["tags"]
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[Store]:
+    with closing(Store(str(path))) as store:
+        store.prepare(schema_version="1", organization_id="o", organization_name="O")
+        yield store
+
+
+def write(store: Store, key: str, **fields: Any) -> None:
+    store.commit(TAGS, [rows_of(TAGS, {"id": key, **fields})], Checkpoint(cursor=key), NOW)
+
+
+def keys(path: Path) -> list[str]:
+    return [row["id"] for row in rows(path, "SELECT id FROM tags ORDER BY id")]
+
+
+def test_each_transaction_is_on_the_disk_at_its_end(store: Store, path: Path) -> None:
+    write(store, "a")
+    assert keys(path) == ["a"]
+
+
+def test_grouped_transactions_are_on_the_disk_when_settled(store: Store, path: Path) -> None:
+    """Rows with their checkpoints, or neither."""
+    with store.grouped():
+        write(store, "a")
+        write(store, "b")
+        assert (keys(path), store.checkpoint(TAGS).cursor) == ([], "b")
+        assert rows(path, "SELECT * FROM _pylon_checkpoints") == []
+        store.settle()
+        assert keys(path) == ["a", "b"]
+        write(store, "c")
+    assert keys(path) == ["a", "b", "c"]
+
+
+def test_a_group_does_not_grow_without_end(store: Store, path: Path) -> None:
+    with store.grouped():
+        for number in range(GROUP + 1):
+            write(store, f"{number:04}")
+        assert len(keys(path)) == GROUP
+
+
+@pytest.mark.parametrize("failure", [ValueError, KeyboardInterrupt])
+def test_one_that_fails_takes_nothing_with_it(
+    store: Store, path: Path, failure: type[BaseException]
+) -> None:
+    """Nor leaves anything: of the columns that it added not even the memory."""
+    with pytest.raises(failure), store.grouped():
+        write(store, "a")
+        with store.transaction():
+            write(store, "torn", unheard_of="x")
+            raise failure
+    assert keys(path) == ["a"]
+    write(store, "b", unheard_of="y")
+    assert rows(path, "SELECT id, unheard_of FROM tags ORDER BY id") == [
+        {"id": "a", "unheard_of": None},
+        {"id": "b", "unheard_of": "y"},
+    ]
+
+
+def test_what_was_left_half_done_is_not_committed(store: Store, path: Path) -> None:
+    """A second Ctrl-C can come while the first is being cleaned up after."""
+    with store.grouped():
+        write(store, "a")
+        store.settle()
+        transaction = store.transaction()
+        transaction.__enter__()
+        store.db.execute("INSERT INTO tags (id) VALUES ('half')")
+    assert keys(path) == ["a"]
+
+
+def test_a_new_field_named_like_a_column_of_the_users_goes_beside_it(
+    store: Store, path: Path
+) -> None:
+    """Their column is theirs, and Pylon's field is not lost."""
+    write(store, "a")
+    with closing(sqlite3.connect(path)) as theirs:
+        theirs.execute("ALTER TABLE tags ADD COLUMN Note TEXT")
+        theirs.execute("UPDATE tags SET Note = 'mine'")
+        theirs.commit()
+    with closing(Store(str(path))) as later:
+        write(later, "a", note="Pylon's", other="x")
+        write(later, "b", note="more")
+    assert rows(path, "SELECT id, Note, note_, other FROM tags ORDER BY id") == [
+        {"id": "a", "Note": "mine", "note_": "Pylon's", "other": "x"},
+        {"id": "b", "Note": None, "note_": "more", "other": None},
+    ]
