@@ -62,12 +62,17 @@ def test_a_group_does_not_grow_without_end(store: Store, path: Path) -> None:
 def test_one_that_fails_takes_nothing_with_it(
     store: Store, path: Path, failure: type[BaseException]
 ) -> None:
-    """Nor leaves anything: of the columns that it added not even the memory."""
-    with pytest.raises(failure), store.grouped():
-        write(store, "a")
-        with store.transaction():
-            write(store, "torn", unheard_of="x")
+    """Nor leaves anything: of the column that it added not even the memory."""
+
+    class Failing:
+        def to_json(self) -> str:
             raise failure
+
+    with store.grouped():
+        write(store, "a")
+        torn = [rows_of(TAGS, {"id": "torn", "unheard_of": "x"})]
+        with pytest.raises(failure):
+            store.commit(TAGS, torn, Failing(), NOW)  # type: ignore[arg-type]
     assert keys(path) == ["a"]
     write(store, "b", unheard_of="y")
     assert rows(path, "SELECT id, unheard_of FROM tags ORDER BY id") == [
