@@ -1,4 +1,4 @@
-"""Which parents' children are still to be read in a run. Asks the store; sends no requests."""
+"""What is still to be read in a run, shared by several readers. Asks the store; sends nothing."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +23,38 @@ class Result:
     read: int = 0
     error: str | None = None
     ended: bool = False
+
+
+@dataclass
+class Parts:
+    """The parts of a list that is asked for in parts, each read by one of the readers: parents, or
+    the values of a parameter, not all of which every workspace knows."""
+
+    stream: Stream
+    readers: int
+    left: list[str] | None = None
+    total: int = 0
+    failures: list[PylonError] = field(default_factory=list)
+    unknown: list[PylonError] = field(default_factory=list)
+
+    def take(self, store: Store) -> str | None:
+        """A part that nobody has read; None when there is none."""
+        if self.left is None:
+            found = store.parents(self.stream.parent) if self.stream.parent else self.stream.each[1]
+            self.left = list(reversed(found))
+            self.total = len(self.left)
+        return self.left.pop() if self.left else None
+
+    def note(self, error: PylonError) -> None:
+        """A part could not be read."""
+        is_unknown = not self.stream.parent and error.status in (400, 404, 422)
+        (self.unknown if is_unknown else self.failures).append(error)
+
+    def failure(self) -> PylonError | None:
+        """One error for all, if that is what it comes to."""
+        if self.failures or (self.unknown and len(self.unknown) == self.total):
+            return combined(self.failures or self.unknown, f"{self.total} parts")
+        return None
 
 
 @dataclass

@@ -41,16 +41,14 @@ class Window(NamedTuple):
 class Checkpoint:
     """Where a stream is: everything the next run needs to go on where this one stopped.
 
-    Walks use `part` (the parent or parameter value being walked) and `cursor`; streams with a
-    watermark use the rest: all changes in [`since`, `watermark`] are in the mirror, `since` None
-    meaning from the beginning, `watermark` None meaning that nothing is complete yet. `as_of` is
-    the oldest answer in the window, beyond which no watermark goes. `span` is
-    the widest window in seconds that Pylon was found to take at `narrowed`. For children `full` is
-    the time of a --full: what was read before it is stale.
+    Walks use `cursor` alone; streams with a watermark use the rest: all changes in [`since`,
+    `watermark`] are in the mirror, `since` None meaning from the beginning, `watermark` None
+    meaning that nothing is complete yet. `as_of` is the oldest answer in the window, beyond which
+    no watermark goes. `span` is the widest window in seconds that Pylon was found to take at
+    `narrowed`. For children `full` is the time of a --full: what was read before it is stale.
     """
 
     cursor: str | None = None
-    part: str | None = None
     since: str | None = None
     watermark: str | None = None
     window: Window | None = None

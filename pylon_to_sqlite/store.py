@@ -205,14 +205,26 @@ class Store:
                     self._forget_children(stream, key)
         return gone
 
-    def has(self, stream: Stream, parent: str) -> bool:
-        """Whether a parent has live children in the mirror."""
-        found = self._one(
-            f"SELECT 1 FROM {stream.name} WHERE {stream.owner} = ? AND deleted_at IS NULL"
+    def has(self, stream: Stream, part: str | None) -> bool:
+        """Whether there are live rows of the stream, or of this part of it: a parent's children,
+        or those that one value of its parameter asks for."""
+        of_part = "1" if part is None else f"{stream.part_column} = :part"
+        found = self.db.execute(
+            f"SELECT 1 FROM {stream.name} WHERE {of_part} AND deleted_at IS NULL"
             f" AND {_live(stream)} LIMIT 1",
-            parent,
+            {"part": part},
         )
-        return found is not None
+        return found.fetchone() is not None
+
+    def has_been_read(self, stream: Stream) -> bool:
+        """Whether all of the stream was read once."""
+        return (
+            self._one(
+                "SELECT 1 FROM _pylon_checkpoints WHERE stream = ? AND completed_at IS NOT NULL",
+                stream.name,
+            )
+            is not None
+        )
 
     def forget_children(self, stream: Stream, parent: str) -> None:
         """Children that could not be read are stale until they are, whatever was read before."""

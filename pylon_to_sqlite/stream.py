@@ -74,6 +74,12 @@ class Stream:
         return "POST" if self.path.endswith("/search") else "GET"
 
     @property
+    def part_column(self) -> str:
+        """The column that tells its parts from one another, "" where it is asked for as a whole:
+        the parent's key, or the parameter that must be given."""
+        return self.owner or self.each[0]
+
+    @property
     def is_by_staleness(self) -> bool:
         """Whether its records are read only for the parents that changed."""
         return self.parent is not None and bool(self.parent.watermark)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from pylon_to_sqlite import plan
-from pylon_to_sqlite.children import Result, StaleParents, combined
+from pylon_to_sqlite.children import Parts, Result, StaleParents
 from pylon_to_sqlite.errors import (
     Gone,
     PylonError,
@@ -101,12 +101,15 @@ class Sync:
                 self.store.save(stream, replace(plan.restarted(checkpoint), full=now))
 
     def _steps(self, stream: Stream) -> list[Steps]:
-        """All that asks for the stream: one, or as many as there are workers to read children."""
-        if not stream.is_by_staleness:
-            ask = self._read_changes if stream.watermark else self._walk
-            return [self._whole(stream, ask(stream))]
-        children = self._stale_parents(stream)
-        return [self._reader(children) for _ in range(self.workers)]
+        """All that asks for the stream: one, or as many as there are workers where it has parts."""
+        if stream.is_by_staleness:
+            children = self._stale_parents(stream)
+            return [self._reader(children) for _ in range(self.workers)]
+        if stream.part_column:
+            parts = Parts(stream, self.workers)
+            return [self._part_reader(parts) for _ in range(self.workers)]
+        ask = self._read_changes if stream.watermark else self._walk
+        return [self._whole(stream, ask(stream))]
 
     def _whole(self, stream: Stream, steps: Steps) -> Steps:
         try:
@@ -160,58 +163,52 @@ class Sync:
     def _walk(self, stream: Stream) -> Steps:
         """Read a list from end to end. What an interrupted walk left comes first, then the whole:
         what it had read may have changed since."""
-        while not self._has_ended(stream.parent):
-            yield None
         checkpoint = self.store.checkpoint(stream)
-        if checkpoint.cursor or checkpoint.part:
-            yield from self._walk_parts(stream, checkpoint)
-        yield from self._walk_parts(stream, Checkpoint())
+        if checkpoint.cursor:
+            yield from self._read_pages(stream, checkpoint)
+        yield from self._read_pages(stream, Checkpoint())
         self._complete(stream, Checkpoint())
         if stream.name in REQUESTERS:
             self.store.decide_requesters(self.wall())
+
+    def _part_reader(self, parts: Parts) -> Steps:
+        """Read one part after the other. The last reader to leave ends the stream."""
+        stream = parts.stream
+        while not self._has_ended(stream.parent):
+            yield None
+        while (part := parts.take(self.store)) is not None:
+            try:
+                yield from self._read_pages(stream, Checkpoint(), part)
+            except Unauthorized as refused:
+                self._fail(stream, refused)
+            except PylonError as error:
+                if not (yield from self._parent_is_gone(stream, part, error)):
+                    parts.note(error)
+        parts.readers -= 1
+        if parts.readers == 0:
+            if failure := parts.failure():
+                self._fail(stream, failure)
+            else:
+                self._complete(stream, Checkpoint())
+            self._end(stream)
 
     def _complete(self, stream: Stream, checkpoint: Checkpoint) -> None:
         self.store.save(stream, checkpoint, completed_at=self.wall())
         if checkpoint.full:
             self._through.append(stream)
 
-    def _walk_parts(self, stream: Stream, start: Checkpoint) -> Steps:
-        parts: Sequence[str | None] = stream.each[1] or (None,)
-        if stream.parent:
-            parts = self.store.parents(stream.parent)
-        failures: list[PylonError] = []
-        unknown: list[PylonError] = []
-        for part in parts:
-            if start.part is not None and part is not None and part < start.part:
-                continue
-            here = start if start.part == part else Checkpoint(part=part)
-            try:
-                yield from self._read_pages(stream, here)
-            except Unauthorized:
-                raise
-            except PylonError as error:
-                if part is None:
-                    raise
-                if (yield from self._parent_is_gone(stream, part, error)):
-                    continue
-                # Not every workspace knows every value of a parameter.
-                is_unknown = not stream.parent and error.status in (400, 404, 422)
-                (unknown if is_unknown else failures).append(error)
-        if failures or (unknown and len(unknown) == len(parts)):
-            raise combined(failures or unknown, f"{len(parts)} parts")
-
     def _read_pages(
-        self, stream: Stream, checkpoint: Checkpoint
+        self, stream: Stream, checkpoint: Checkpoint, part: str | None = None
     ) -> Generator[Request, Page, Checkpoint]:
         """Read page after page from the checkpoint on, each committed with the checkpoint after
-        it; gives the last one."""
+        it; gives the last one. A part is short, and read anew where it was not read to its end."""
         result = self.results[stream.name]
         seen: set[str] = set()
         restarts = 0
         is_saved = checkpoint.cursor is not None
         is_asked_again = False
         while True:
-            request = plan.request(stream, checkpoint, checkpoint.part)
+            request = plan.request(stream, checkpoint, part)
             try:
                 page = yield request
             except Unauthorized:
@@ -232,19 +229,25 @@ class Sync:
                 checkpoint = replace(checkpoint, cursor=None)
                 seen.clear()
                 continue
-            if page.is_silent and not is_asked_again:
-                # No list at all: believed when it comes twice.
+            if page.is_silent and not is_asked_again and self._is_doubtful(stream, part):
                 is_asked_again = True
                 continue
             is_saved = is_asked_again = False
             plan.see(request, page, seen)
             checkpoint = plan.advance(checkpoint, plan.told(page, self.source.now()))
-            batch = _rows(stream, request, page, checkpoint.part)
-            result.counts.add(self.store.commit(stream, batch, checkpoint, self.wall()))
+            batch = _rows(stream, request, page, part)
+            saved = checkpoint if part is None else Checkpoint()
+            result.counts.add(self.store.commit(stream, batch, saved, self.wall()))
             result.read += len(batch)
             self.on_progress(Progress(stream, result.read))
             if page.cursor is None:
                 return checkpoint
+
+    def _is_doubtful(self, stream: Stream, part: str | None) -> bool:
+        """Whether no list at all, which may mean an empty one, is believed only when it comes
+        twice: where it is not what the mirror holds, or what will not be asked for again."""
+        is_new = not self.store.has_been_read(stream)
+        return bool(stream.watermark) or is_new or self.store.has(stream, part)
 
     def _stale_parents(self, stream: Stream) -> StaleParents:
         assert stream.parent
@@ -343,8 +346,7 @@ def _is_no_further(before: Checkpoint, after: Checkpoint) -> bool:
 
 
 def _rows(stream: Stream, request: Request, page: Page, part: str | None) -> list[Rows]:
-    column = stream.owner or stream.each[0]
-    given = {column: part} if column and part is not None else None
+    given = None if part is None else {stream.part_column: part}
     rows = []
     for position, record in enumerate(page.records):
         try:

@@ -70,12 +70,12 @@ MORE, LAST = Page([{}], "next", TOLD), Page([{}], None, TOLD)
 )
 def test_the_first_page_of_a_list(stream: str, part: str | None, expected: Request) -> None:
     """A list is asked for by GET, with the limit, parameter and parent that its stream says."""
-    assert request(BY_NAME[stream], Checkpoint(part=part), part) == expected
+    assert request(BY_NAME[stream], Checkpoint(), part) == expected
 
 
 def test_the_next_page_of_a_list() -> None:
     """The cursor goes into the query as it came, beside the limit and the parameter."""
-    asked = request(BY_NAME["custom_fields"], Checkpoint(cursor="a=&b", part="issue"), "issue")
+    asked = request(BY_NAME["custom_fields"], Checkpoint(cursor="a=&b"), "issue")
     assert asked.params == {"object_type": "issue", "cursor": "a=&b"}
     asked = request(BY_NAME["contacts"], Checkpoint(cursor="a=&b"))
     assert (asked.params, asked.cursor) == ({"limit": "999", "cursor": "a=&b"}, "a=&b")
@@ -202,7 +202,7 @@ def test_streams_do_not_share_a_fingerprint() -> None:
         *(
             (here, since, here)
             for since in (None, APRIL, JUNE)
-            for here in [Checkpoint("c", None, MAY, JUNE, Window(JUNE_LESS_OVERLAP, JUNE))]
+            for here in [Checkpoint("c", MAY, JUNE, Window(JUNE_LESS_OVERLAP, JUNE))]
         ),
         # An earlier date loads what was skipped, a later one takes nothing away.
         (
@@ -247,16 +247,16 @@ def test_the_window_that_a_run_reads(
     [
         # A walk: only the cursor moves.
         (Checkpoint(), MORE, Checkpoint(cursor="next")),
-        (Checkpoint(cursor="c", part="p"), MORE, Checkpoint(cursor="next", part="p")),
-        (Checkpoint(cursor="c", part="p"), LAST, Checkpoint(part="p")),
+        (Checkpoint(cursor="c"), MORE, Checkpoint(cursor="next")),
+        (Checkpoint(cursor="c"), LAST, Checkpoint()),
         # A window: no page but the last one moves the watermark.
         (
-            Checkpoint("c", None, MAY, JUNE, Window(JUNE, JULY)),
+            Checkpoint("c", MAY, JUNE, Window(JUNE, JULY)),
             MORE,
-            Checkpoint("next", None, MAY, JUNE, Window(JUNE, JULY)),
+            Checkpoint("next", MAY, JUNE, Window(JUNE, JULY)),
         ),
         (
-            Checkpoint("c", None, MAY, JUNE, Window(JUNE, JULY)),
+            Checkpoint("c", MAY, JUNE, Window(JUNE, JULY)),
             LAST,
             Checkpoint(since=MAY, watermark=JULY),
         ),
@@ -268,14 +268,14 @@ def test_the_window_that_a_run_reads(
         ),
         # What was skipped is there now: the mirror begins earlier, and ends where it did.
         (
-            Checkpoint("c", None, MAY, JUNE, Window(APRIL, MAY)),
+            Checkpoint("c", MAY, JUNE, Window(APRIL, MAY)),
             LAST,
             Checkpoint(since=APRIL, watermark=JUNE),
         ),
         (
-            Checkpoint("c", None, MAY, JUNE, Window(APRIL, MAY), JULY),
+            Checkpoint("c", MAY, JUNE, Window(APRIL, MAY), JULY),
             MORE,
-            Checkpoint("next", None, MAY, JUNE, Window(APRIL, MAY), JULY),
+            Checkpoint("next", MAY, JUNE, Window(APRIL, MAY), JULY),
         ),
     ],
 )
@@ -303,7 +303,7 @@ def test_no_watermark_goes_beyond_the_oldest_answer_of_its_window(
 
 def test_starting_over_keeps_the_scope_alone() -> None:
     """Everything in its scope is read again: nothing of where the stream was remains."""
-    full = Checkpoint("c", "p", MAY, JUNE, Window(JUNE, JULY), JUNE)
+    full = Checkpoint("c", MAY, JUNE, Window(JUNE, JULY), JUNE)
     assert restarted(full) == Checkpoint(since=MAY)
 
 
@@ -350,7 +350,6 @@ WINDOWS = st.builds(Window, st.none() | TIMES, TIMES)
 CHECKPOINTS = st.builds(
     Checkpoint,
     cursor=st.none() | st.text(min_size=1),
-    part=st.none() | st.text(min_size=1),
     since=st.none() | TIMES,
     watermark=st.none() | TIMES,
     window=st.none() | WINDOWS,

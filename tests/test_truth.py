@@ -114,6 +114,25 @@ def test_one_answer_without_its_data_loses_nothing(
     assert differences(path, desk.workspace) == []
 
 
+def test_a_list_without_data_is_believed_at_once_where_the_mirror_holds_none_either(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    """Where nothing changes no question is asked twice; where something would, each is."""
+
+    def asked() -> int:
+        before = api.count("GET /tags")
+        assert errors(sync(path, api, clock, "tags")) == {}
+        return api.count("GET /tags") - before
+
+    api.misbehave("data-null", "/tags", times=-1)
+    assert [asked(), asked()] == [2, 1]
+    api.behave()
+    assert asked() == 1
+    assert len(live(path, "tags")) == 1
+    api.misbehave("data-null", "/tags", times=-1)
+    assert asked() == 2
+
+
 def test_a_conversation_that_is_really_empty_is_empty_in_the_end(
     path: Path, desk: Desk, api: Api, clock: Any
 ) -> None:
