@@ -20,8 +20,8 @@ from pylon_to_sqlite.tables import Tables
 
 BATCH = 500
 
-# Transactions that are committed together, at most.
-GROUP = 100
+# Changed rows that are committed together, with what the last transaction has beyond them.
+GROUP = 1000
 
 # Another program may hold the file for a moment; its writes are waited for.
 BUSY_SECONDS = 60.0
@@ -88,7 +88,7 @@ class Store:
         self.tables = Tables(self.db)
         self._is_grouping = False
         self._is_whole = True
-        self._grouped = 0
+        self._settled = 0
         # With WAL a Datasette reads while a sync writes.
         self.db.execute("PRAGMA journal_mode = WAL")
         self.db.execute("PRAGMA synchronous = NORMAL")
@@ -125,14 +125,13 @@ class Store:
             raise
         self.db.execute("RELEASE one")
         self._is_whole = True
-        self._grouped += 1
-        if not self._is_grouping or self._grouped >= GROUP:
+        if not self._is_grouping or self.db.conn.total_changes - self._settled >= GROUP:
             self.settle()
 
     @contextmanager
     def grouped(self) -> Iterator[None]:
-        """Within it transactions reach the disk together: when `settle` is called, after GROUP of
-        them, and at the end, however that comes. A commit costs as much as twenty rows."""
+        """Within it transactions reach the disk together: when `settle` is called, after GROUP
+        rows, and at the end, however that comes. A commit costs as much as twenty rows."""
         self._is_grouping = True
         try:
             yield
@@ -142,7 +141,7 @@ class Store:
 
     def settle(self) -> None:
         """Commit what is whole."""
-        self._grouped = 0
+        self._settled = self.db.conn.total_changes
         if self._is_whole:
             self.db.conn.commit()
         else:
