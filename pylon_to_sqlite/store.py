@@ -21,7 +21,7 @@ from pylon_to_sqlite.tables import Tables
 BATCH = 500
 
 # Changed rows that are committed together, with what the last transaction has beyond them.
-GROUP = 1000
+GROUP = 200
 
 # Another program may hold the file for a moment; its writes are waited for.
 BUSY_SECONDS = 60.0
