@@ -34,6 +34,7 @@ INDEXES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("issues", ("number",)),
     ("issues", ("state",)),
     ("issue_messages", ("issue_id", "timestamp")),
+    ("issue_messages", ("timestamp",)),
     ("issue_tags", ("tag",)),
     ("issue_custom_fields", ("slug", "value")),
     ("account_tags", ("tag",)),

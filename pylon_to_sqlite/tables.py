@@ -50,6 +50,8 @@ class Tables:
         for table in TABLES.values():
             if table.name not in there:
                 self._create(table)
+            # Also in a file that an earlier version made.
+            self._index(table)
 
     def _create(self, table: Table) -> None:
         self.db.table(table.name).create(
@@ -59,13 +61,18 @@ class Tables:
             not_null={"placeholder"} if table.has_placeholder else None,
             defaults={"placeholder": 0} if table.has_placeholder else None,
         )
+
+    def _index(self, table: Table) -> None:
         indexes = {columns for name, columns in INDEXES if name == table.name}
         led = {columns[0] for columns in indexes} | {table.key[0]}
         indexes |= {(column.name,) for column in table.columns if column.refers} - {
             (name,) for name in led
         }
         for columns in sorted(indexes):
-            self.db.table(table.name).create_index(columns)
+            name = "_".join(("idx", table.name, *columns))
+            self.db.execute(
+                f"CREATE INDEX IF NOT EXISTS {name} ON {table.name} ({', '.join(columns)})"
+            )
 
     def types(self, table: str) -> dict[str, str]:
         """The columns that `table` has in this file, with their SQL types."""
