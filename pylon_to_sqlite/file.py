@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pylon_to_sqlite.errors import Busy, Unusable
-from pylon_to_sqlite.schema import BOOKKEEPING, TABLES, VERSION
+from pylon_to_sqlite.full_text import index_of
+from pylon_to_sqlite.schema import BOOKKEEPING, FULL_TEXT, TABLES, VERSION
 
 _MAGIC = b"SQLite format 3\x00"
 
@@ -139,5 +140,9 @@ def _mirror(path: Path, connection: sqlite3.Connection) -> Mirror | None:
         columns = {row[1] for row in connection.execute(f"PRAGMA table_info({name})")}
         if not {*TABLES[name].key} <= columns:
             raise Unusable(f"{path} has a table named {name} that is not this tool's")
-    others = frozenset(name for name in names - ours if kinds[name] == "table")
+    # A full-text index keeps what it holds in tables of its own.
+    indexes = tuple(map(index_of, FULL_TEXT))
+    others = frozenset(
+        name for name in names - ours if kinds[name] == "table" and not name.startswith(indexes)
+    )
     return Mirror(meta.get("organization_id") or "", meta.get("organization_name") or "", others)

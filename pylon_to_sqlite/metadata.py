@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from typing import Any, NamedTuple
 
-from pylon_to_sqlite.schema import BOOKKEEPING, TABLES, Table
+from pylon_to_sqlite.full_text import index_of, view_of
+from pylon_to_sqlite.schema import BOOKKEEPING, FULL_TEXT, TABLES, Table
 from pylon_to_sqlite.stream import Stream
 
 # The names that the README and other people's recipes give the file.
@@ -55,6 +56,8 @@ def metadata_for(names: Sequence[str]) -> dict[str, Any]:
         "tables": {
             **{table.name: _table(table) for table in TABLES.values()},
             **{name: {"hidden": True} for name in BOOKKEEPING},
+            # Datasette hides full-text indexes itself, but no views.
+            **{view_of(name): {"allow": False} for name in FULL_TEXT},
         },
         "queries": {
             query.name: {
@@ -84,6 +87,8 @@ def _table(table: Table) -> dict[str, Any]:
     if isinstance(table.source, Stream):
         # Without it Datasette 1.0 shows ids where 0.65 shows names.
         described["label_column"] = table.source.label
+    if table.name in FULL_TEXT:
+        described["fts_table"] = index_of(table.name)
     if table.name in FACETS:
         described["facets"] = FACETS[table.name]
     if table.name in SORT_DESCENDING:

@@ -41,6 +41,15 @@ INDEXES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("account_domains", ("domain",)),
 )
 
+# The columns whose words can be searched for.
+FULL_TEXT: Mapping[str, tuple[str, ...]] = {
+    "accounts": ("name", "domains"),
+    "contacts": ("name", "email"),
+    "issues": ("title", "body_text"),
+    "issue_messages": ("message_text",),
+    "knowledge_base_articles": ("title", "published_text"),
+}
+
 
 @dataclass(frozen=True, eq=False)
 class Table:
@@ -83,6 +92,15 @@ def _tables() -> Iterator[Table]:
 
 
 TABLES: Mapping[str, Table] = {table.name: table for table in _tables()}
+
+
+def live(table: Table, row: str = "") -> str:
+    """SQL for rows of a stream's table that are records which Pylon still has; `row` is the
+    table's name in the query."""
+    prefix = f"{row}." if row else ""
+    placeholder = f" AND {prefix}placeholder = 0" if table.has_placeholder else ""
+    return f"{prefix}deleted_at IS NULL{placeholder}"
+
 
 # What the mirror remembers of itself.
 BOOKKEEPING: Mapping[str, str] = {

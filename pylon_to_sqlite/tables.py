@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 from sqlite_utils import Database
 
 from pylon_to_sqlite.errors import Unexpected
+from pylon_to_sqlite.full_text import created, index_of
 from pylon_to_sqlite.rows import OURS, Row, Value
-from pylon_to_sqlite.schema import BOOKKEEPING, INDEXES, SQL_TYPES, TABLES, Table
+from pylon_to_sqlite.schema import BOOKKEEPING, FULL_TEXT, INDEXES, SQL_TYPES, TABLES, Table
 
 # SQLite's own limit.
 MAX_COLUMNS = 2000
@@ -52,6 +53,10 @@ class Tables:
                 self._create(table)
             # Also in a file that an earlier version made.
             self._index(table)
+        for name in FULL_TEXT:
+            if index_of(name) not in there:
+                for sql in created(name):
+                    self.db.execute(sql)
 
     def _create(self, table: Table) -> None:
         self.db.table(table.name).create(

@@ -17,7 +17,7 @@ FLOORS = (
     ("cli", "display", "options"),
     ("run", "sync", "children", "status", "serving", "raw"),
     ("client", "answers", "lanes", "store", "requesters", "tables", "file", "auth", "metadata"),
-    ("plan", "rows", "limits", "address"),
+    ("plan", "rows", "limits", "address", "full_text"),
     ("schema", "streams", "stream", "errors", "text"),
 )
 FLOOR = {module: len(FLOORS) - at for at, floor in enumerate(FLOORS) for module in floor}

@@ -1,0 +1,58 @@
+"""SQL of the full-text indexes: an index holds the live rows of its table, whatever happens."""
+
+from collections.abc import Iterator
+
+from pylon_to_sqlite.schema import FULL_TEXT, TABLES, live
+
+# Words are stemmed as English, and letters stand for themselves with their accents.
+TOKENIZER = "porter unicode61 remove_diacritics 2"
+
+
+def index_of(table: str) -> str:
+    """The name of a table's index."""
+    return f"{table}_fts"
+
+
+def view_of(table: str) -> str:
+    """The name of the view that an index reads its words from: deleted rows are not in it, so
+    that SQLite's own check of the index compares it with what it should hold."""
+    return f"_pylon_live_{table}"
+
+
+def created(table: str) -> Iterator[str]:
+    """What creates the index of a table and fills it.
+
+    The triggers fire only where the words change, or whether they are live: most updates do
+    neither, and each entry costs an index more than a row costs its table.
+    """
+    index, columns = index_of(table), FULL_TEXT[table]
+    names = ", ".join(columns)
+    yield (
+        f"CREATE VIEW IF NOT EXISTS {view_of(table)} AS"
+        f" SELECT rowid AS docid, {names} FROM {table} WHERE {live(TABLES[table])}"
+    )
+    yield (
+        f"CREATE VIRTUAL TABLE {index} USING fts5({names}, content='{view_of(table)}',"
+        f" content_rowid='docid', tokenize='{TOKENIZER}')"
+    )
+    is_new, was_live = live(TABLES[table], "new"), live(TABLES[table], "old")
+    add = f"INSERT INTO {index}(rowid, {names}) SELECT new.rowid, {_of('new', columns)}"
+    remove = (
+        f"INSERT INTO {index}({index}, rowid, {names})"
+        f" SELECT 'delete', old.rowid, {_of('old', columns)}"
+    )
+    differs = " OR ".join(f"old.{name} IS NOT new.{name}" for name in columns)
+    yield (f"CREATE TRIGGER {index}_insert AFTER INSERT ON {table} WHEN {is_new} BEGIN {add}; END")
+    yield (
+        f"CREATE TRIGGER {index}_delete AFTER DELETE ON {table} WHEN {was_live} BEGIN {remove}; END"
+    )
+    yield (
+        f"CREATE TRIGGER {index}_update AFTER UPDATE ON {table}"
+        f" WHEN ({was_live}) IS NOT ({is_new}) OR {differs}"
+        f" BEGIN {remove} WHERE {was_live}; {add} WHERE {is_new}; END"
+    )
+    yield f"INSERT INTO {index}({index}) VALUES ('rebuild')"
+
+
+def _of(row: str, columns: tuple[str, ...]) -> str:
+    return ", ".join(f"{row}.{name}" for name in columns)
