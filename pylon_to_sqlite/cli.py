@@ -208,7 +208,7 @@ def streams(as_json: bool) -> None:
 @click.option(
     "--workers",
     type=click.IntRange(1, 32),
-    default=4,
+    default=8,
     show_default=True,
     help="Requests under way at once to each endpoint; 1: one at a time over all.",
 )
@@ -248,7 +248,7 @@ def sync(
         inspect(db)
         client, _ = _client(token, auth, api_url)
         client.share = share
-        until = None if max_time is None else client.clock.now() + max_time
+        until = None if max_time is None else client.clock.steady() + max_time
         wishes = Wishes(chosen(streams), since, full, workers, until)
         outcome = _mirror(db, client, wishes, Display(quiet, verbose))
     sys.exit(FAILED if outcome.failed else 0)
@@ -262,7 +262,7 @@ def _mirror(db: Path, client: Client, wishes: Wishes, display: Display) -> Outco
     from pylon_to_sqlite.run import mirror
 
     stop = Event()
-    client.clock = stoppable(stop)
+    client.clock = stoppable(stop, wishes.until)
     client.on_wait = display.waiting
     client.on_answer = display.answered
     # As Ctrl-C does: systemd and docker stop a program so.

@@ -48,7 +48,7 @@ MAX_SECONDS = 600.0
 MAX_WAIT = 3600.0
 MAX_PAUSE = 300.0
 LONGEST_WORDS = 500
-MAX_REFUSALS = 100
+SHORTEST_WAIT = 1.0
 
 # A page of 999 issues has been seen to take 18 s.
 PATIENT = httpx.Timeout(connect=15.0, read=120.0, write=30.0, pool=None)
@@ -88,7 +88,8 @@ class Client:
     …/search leaves it, and no more than `share` of each endpoint's allowance.
 
     `on_wait(template, seconds, why)` is called before a wait, `on_answer` after each answer.
-    `requests` counts the answers that were no 429; `waited` is in seconds.
+    `requests` counts the answers that were no 429; `waited` the seconds in which anybody waited
+    for an allowance.
     """
 
     token: str
@@ -106,6 +107,9 @@ class Client:
         self._lock = threading.Lock()
         self._allowances: dict[tuple[str, str], Allowance] = {}
         self._ahead = 0.0  # seconds by which Pylon's clock is ahead of ours
+        # By the steady clock: when the last wait ends, over all and of each endpoint.
+        self._waited_until = 0.0
+        self._told_until: dict[str, float] = {}
         headers = {
             "Authorization": f"Bearer {checked_token(self.token)}",
             "Accept": "application/json",
@@ -189,21 +193,29 @@ class Client:
         first: bool = False,
     ) -> _T:
         """The one retry mechanism: passing faults a few times, a 429 for as long as it takes."""
-        began = self.clock.now()
+        method, path = request.method, checked_path(request.path)
+        if method != "GET" and not (method == "POST" and path.endswith("/search")):
+            raise Unexpected(f"{method} {path} is not sent: this client only reads")
+        began = self.clock.steady()
+        refused_since: float | None = None
         refusals = tries = 0
         while True:
             try:
                 reply = self._sent(request, self._take(request), first)
                 if reply.status == 429:
                     refusals += 1
-                    self._note_refusal(request, reply, refusals)
+                    if refused_since is None:
+                        refused_since = self.clock.steady()
+                    self._note_refusal(request, reply, refusals, refused_since)
                     continue
+                refused_since = None
                 return read(self._payload(request, reply), reply)
             except Passing as fault:
                 tries += 1
                 backoff = 2.0 ** (tries - 1) * (1 + random.random() / 4)
-                pause = backoff if fault.wait is None else fault.wait
-                late = first and self.clock.now() + pause - began > FIRST_TRIES_END
+                # "At once" is said by servers that are not back at once.
+                pause = max(backoff, fault.wait or 0.0)
+                late = first and self.clock.steady() + pause - began > FIRST_TRIES_END
                 if tries >= TRIES or late or pause > MAX_PAUSE:
                     raise fault.then from None
                 self.on_wait(request.template, pause, str(fault))
@@ -211,10 +223,8 @@ class Client:
 
     def _sent(self, request: Request, ticket: Ticket, first: bool) -> Reply:
         method, path = request.method, request.path
-        if method != "GET" and not (method == "POST" and path.endswith("/search")):
-            raise Unexpected(f"{method} {path} is not sent: this client only reads")
         allowance = self._allowance(request)
-        url = self.api_url + checked_path(path)
+        url = self.api_url + path
         try:
             if first:
                 reply = _within(FIRST_SECONDS, lambda: self._exchange(request, url, FIRST))
@@ -255,13 +265,13 @@ class Client:
 
     def _whole(self, response: httpx.Response, seconds: float) -> Reply:
         """The answer with its body, unless that has no end in sight."""
-        began = self.clock.now()
+        began = self.clock.steady()
         body = bytearray()
         for chunk in response.iter_bytes():
             body += chunk
             if len(body) > MAX_BYTES:
                 raise Unexpected(f"{response.url.path}: the answer is over {MAX_BYTES:,} bytes")
-            if self.clock.now() - began > seconds:
+            if self.clock.steady() - began > seconds:
                 raise httpx.ReadTimeout(f"not complete after {seconds:.0f} s")
         date = http_date(response.headers.get("date", ""))
         return Reply(response.status_code, response.headers, bytes(body), date)
@@ -270,11 +280,21 @@ class Client:
         """Wait until the endpoint's allowance has room for this request."""
         while not isinstance(given := self._allowance(request).take(), Ticket):
             if given > PROBE:
-                self.on_wait(request.template, given, "rate limited")
-                with self._lock:
-                    self.waited += given
+                self._note_wait(request.template, given)
             self.clock.sleep(given)
         return given
+
+    def _note_wait(self, template: str, seconds: float) -> None:
+        """Tell of a wait once, however many workers share it, and count what others did not."""
+        with self._lock:
+            now = self.clock.steady()
+            end = now + seconds
+            self.waited += max(0.0, end - max(now, self._waited_until))
+            self._waited_until = max(self._waited_until, end)
+            is_news = end > self._told_until.get(template, 0.0) + PROBE
+            self._told_until[template] = end
+        if is_news:
+            self.on_wait(template, seconds, "rate limited")
 
     def _allowance(self, request: Request) -> Allowance:
         key = (request.method, request.template)
@@ -283,16 +303,23 @@ class Client:
                 self._allowances[key] = Allowance(self.clock, guess_of(*key), self.share)
             return self._allowances[key]
 
-    def _note_refusal(self, request: Request, reply: Reply, refusals: int) -> None:
-        told = told_to_wait(reply.headers, self.clock.now() + self._ahead)
-        seconds = MINUTE if told is None else max(told, 0.2)
-        if refusals > MAX_REFUSALS or seconds > MAX_WAIT:
+    def _note_refusal(self, request: Request, reply: Reply, refusals: int, since: float) -> None:
+        told = told_to_wait(reply.headers, self._server_now(reply))
+        seconds = MINUTE if told is None else told
+        if seconds < SHORTEST_WAIT:
+            # "At once" is said by clocks that differ: asked for less and less often.
+            seconds = max(seconds, min(MINUTE, 0.1 * 2.0 ** min(refusals, 10)))
+        waited = self.clock.steady() - since
+        self._allowance(request).refused(min(seconds, MAX_WAIT), is_told=told is not None)
+        if waited + seconds > MAX_WAIT:
             raise Unavailable(
                 f"{request.method} {request.path}: Pylon's rate limit asks to wait for"
-                f" {seconds:.0f} s, and has refused {refusals} times",
+                f" {seconds:.0f} s, after {waited:.0f} s in which it answered nothing else",
                 status=429,
             )
-        self._allowance(request).refused(seconds, is_told=told is not None)
+
+    def _server_now(self, reply: Reply) -> float:
+        return self.clock.now() + self._ahead if reply.date is None else reply.date
 
     def _payload(self, request: Request, reply: Reply) -> Mapping[str, Any]:
         try:
@@ -322,7 +349,7 @@ class Client:
         if status in (404, 410):
             raise Gone(words, status=status)
         if status >= 500 or status in _TRANSIENT:
-            wait = told_to_wait(reply.headers, self.clock.now() + self._ahead)
+            wait = told_to_wait(reply.headers, self._server_now(reply))
             raise Passing(Unavailable(words, status=status), wait)
         if status < 400:
             raise Unexpected(f"{words}: redirects are not followed", status=status)

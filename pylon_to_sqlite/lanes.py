@@ -46,6 +46,7 @@ class Lanes:
 
     def run(self, steps: Iterable[Steps]) -> None:
         """Run all to their ends. Raises what one of them raises; the others are then closed."""
+        steps = list(steps)
         ready: deque[tuple[Steps, _Resume]] = deque((one, partial(next, one)) for one in steps)
         try:
             while ready or self._flying:
@@ -59,6 +60,8 @@ class Lanes:
         finally:
             for lane in self._lanes.values():
                 lane.shutdown(wait=False, cancel_futures=True)
+            for one in steps:
+                one.close()
 
     def _resume(self, steps: Steps, resume: _Resume, ready: deque[tuple[Steps, _Resume]]) -> None:
         try:

@@ -28,7 +28,7 @@ class Wishes:
     full: bool = False
     workers: int = 1
     until: float | None = None
-    """When to stop with what there is, in seconds since 1970."""
+    """When to stop with what there is, in seconds of the steady clock."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def _run(
         return iso(datetime.fromtimestamp(client.clock.now(), timezone.utc))
 
     def check() -> None:
-        if wishes.until is not None and client.clock.now() >= wishes.until:
+        if wishes.until is not None and client.clock.steady() >= wishes.until:
             raise MoreToDo("the time is up")
 
     run = store.begin_run(version("pylon-to-sqlite"), wall())

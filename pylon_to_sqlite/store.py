@@ -3,7 +3,6 @@
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -17,14 +16,9 @@ from pylon_to_sqlite.schema import TABLES
 from pylon_to_sqlite.stream import Stream
 from pylon_to_sqlite.streams import STREAMS
 from pylon_to_sqlite.tables import Tables
+from pylon_to_sqlite.transactions import BUSY_SECONDS, NOTICE, Transactions
 
 BATCH = 500
-
-# Changed rows that are committed together, with what the last transaction has beyond them.
-GROUP = 200
-
-# Another program may hold the file for a moment; its writes are waited for.
-BUSY_SECONDS = 60.0
 
 BEFORE_PYLON = "2015-01-01T00:00:00Z"
 
@@ -86,67 +80,21 @@ class Store:
     def __init__(self, path: str) -> None:
         self.db = Database(sqlite3.connect(path, timeout=BUSY_SECONDS))
         self.tables = Tables(self.db)
-        self._is_grouping = False
-        self._is_whole = True
-        self._settled = 0
+        self.transactions = Transactions(self.db.conn, self.tables.forget_types)
         # With WAL a Datasette reads while a sync writes.
         self.db.execute("PRAGMA journal_mode = WAL")
         self.db.execute("PRAGMA synchronous = NORMAL")
+        self.db.execute(f"PRAGMA busy_timeout = {int(NOTICE * 1000)}")
 
     def close(self) -> None:
         self.db.close()
 
     def prepare(self, **meta: str) -> None:
         """Create the tables that are missing and remember `meta`."""
-        with self.transaction():
+        with self.transactions.one():
             self.tables.create()
             for key, value in meta.items():
                 self.db.execute("INSERT OR REPLACE INTO _pylon_meta VALUES (?, ?)", [key, value])
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """All or nothing, on the disk at its end or with the group that it is in."""
-        if not self.db.conn.in_transaction:
-            # IMMEDIATE, for a deferred one that reads first cannot wait for others.
-            self.db.execute("BEGIN IMMEDIATE")
-        self._is_whole = False
-        self.db.execute("SAVEPOINT one")
-        try:
-            yield
-        except BaseException:
-            self.tables.forget_types()
-            # SQLite itself may have given up the whole group, on a full disk for one.
-            if self.db.conn.in_transaction:
-                self.db.execute("ROLLBACK TO one")
-                self.db.execute("RELEASE one")
-                self._is_whole = True
-                if not self._is_grouping:
-                    self.settle()
-            raise
-        self.db.execute("RELEASE one")
-        self._is_whole = True
-        if not self._is_grouping or self.db.conn.total_changes - self._settled >= GROUP:
-            self.settle()
-
-    @contextmanager
-    def grouped(self) -> Iterator[None]:
-        """Within it transactions reach the disk together: when `settle` is called, after GROUP
-        rows, and at the end, however that comes. A commit costs as much as twenty rows."""
-        self._is_grouping = True
-        try:
-            yield
-        finally:
-            self._is_grouping = False
-            self.settle()
-
-    def settle(self) -> None:
-        """Commit what is whole."""
-        self._settled = self.db.conn.total_changes
-        if self._is_whole:
-            self.db.conn.commit()
-        else:
-            # Ended while it was being taken back.
-            self.db.conn.rollback()
 
     def checkpoint(self, stream: Stream) -> Checkpoint:
         """Where the stream is. One of another definition of it starts over, in the same scope."""
@@ -160,14 +108,14 @@ class Store:
 
     def save(self, stream: Stream, checkpoint: Checkpoint, completed_at: str | None = None) -> None:
         """Remember the checkpoint alone; `completed_at` where all of the stream has been read."""
-        with self.transaction():
+        with self.transactions.one():
             self._save(stream, checkpoint, completed_at)
 
     def commit(
         self, stream: Stream, batch: Sequence[Rows], checkpoint: Checkpoint, now: str
     ) -> Counts:
         """The rows of a page, their link rows and the checkpoint after it, together."""
-        with self.transaction():
+        with self.transactions.one():
             counts = self._write(stream, batch, now)
             self._save(stream, checkpoint)
         return counts
@@ -177,7 +125,7 @@ class Store:
     ) -> Counts:
         """All children of one parent as one set: those that are not in it are gone."""
         table = TABLES[stream.name]
-        with self.transaction():
+        with self.transactions.one():
             counts = self._write(stream, batch, now)
             kept = json.dumps([rows.row[table.key[0]] for rows in batch])
             counts.gone = self._mark_gone(
@@ -196,7 +144,7 @@ class Store:
     def parent_gone(self, parent: Stream, key: str, now: str) -> int:
         """Mark a record gone, and with it the children that it had; gives how many it was (0, 1).
         Its marks go too, so that its children are read should it come back."""
-        with self.transaction():
+        with self.transactions.one():
             gone = self._mark_gone(parent, f"{parent.key[0]} = ?", [key], now)
             for stream in STREAMS:
                 if stream.parent is parent:
@@ -227,7 +175,7 @@ class Store:
 
     def forget_children(self, stream: Stream, parent: str) -> None:
         """Children that could not be read are stale until they are, whatever was read before."""
-        with self.transaction():
+        with self.transactions.one():
             self._forget_children(stream, parent)
 
     def parents(self, stream: Stream) -> list[str]:
@@ -293,12 +241,12 @@ class Store:
         Only possible once contacts and users have been read whole; who is in neither list counts
         as a contact, for that is what Pylon's description calls a requester.
         """
-        with self.transaction():
+        with self.transactions.one():
             requesters.decide(self.db, now, keys)
 
     def begin_run(self, version: str, now: str) -> int:
         """A new line in `_pylon_runs`; gives its id."""
-        with self.transaction():
+        with self.transactions.one():
             run = self.db.execute(
                 "INSERT INTO _pylon_runs (version, started_at) VALUES (?, ?)", [version, now]
             ).lastrowid
@@ -306,7 +254,7 @@ class Store:
         return run
 
     def end_run(self, run: int, outcome: str, requests: int, waited: float, now: str) -> None:
-        with self.transaction():
+        with self.transactions.one():
             self.db.execute(
                 "UPDATE _pylon_runs SET ended_at = ?, outcome = ?, requests = ?,"
                 " seconds_waited = ? WHERE id = ?",
@@ -314,7 +262,7 @@ class Store:
             )
 
     def begin_stream(self, run: int, stream: Stream, now: str) -> None:
-        with self.transaction():
+        with self.transactions.one():
             self.db.execute(
                 "INSERT INTO _pylon_run_streams (run, stream, started_at) VALUES (?, ?, ?)",
                 [run, stream.name, now],
@@ -323,7 +271,7 @@ class Store:
     def end_stream(
         self, run: int, stream: Stream, error: str | None, counts: Counts, now: str
     ) -> None:
-        with self.transaction():
+        with self.transactions.one():
             self.db.execute(
                 "UPDATE _pylon_run_streams SET ended_at = ?, outcome = ?, error = ?,"
                 " rows_new = ?, rows_changed = ?, rows_gone = ? WHERE run = ? AND stream = ?",

@@ -82,8 +82,9 @@ class Sync:
             self.results[stream.name] = Result(stream)
             self.store.begin_stream(run, stream, self.wall())
             steps.extend(self._steps(stream))
-        with self.store.grouped():
-            Lanes(self.source.fetch, self.workers, self.check, self.store.settle).run(steps)
+        writing = self.store.transactions
+        with writing.grouped():
+            Lanes(self.source.fetch, self.workers, self.check, writing.settle).run(steps)
         for stream in self._through:
             # Only now is a --full over: one that dies goes on with the streams it had not reached.
             self.store.save(stream, replace(self.store.checkpoint(stream), full=None))

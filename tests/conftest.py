@@ -34,7 +34,7 @@ class FakeClock:
     @property
     def clock(self) -> Clock:
         """The argument that the client takes."""
-        return Clock(self.now, self.sleep)
+        return Clock(self.now, self.sleep, self.now)
 
 
 @pytest.fixture

@@ -53,7 +53,7 @@ def sync(
     """One run of the whole program below the command line."""
     transport = transport or SandboxTransport(api)
     with closing(
-        Client(TOKEN, "http://localhost", transport, Clock(clock.now, clock.sleep))
+        Client(TOKEN, "http://localhost", transport, Clock(clock.now, clock.sleep, clock.now))
     ) as client:
         return mirror(path, client, Wishes(chosen(names), since, full), lambda _: None, on_result)
 

@@ -490,9 +490,56 @@ def test_429s_without_end_are_unavailable(pylon: Pylon, clock: FakeClock) -> Non
     """Patience with the rate limit is long, but ends."""
     client = pylon.says(answer(429, {"X-Retry-After": "1"}, **REFUSED))
     assert said(client, SEARCH, Unavailable) == (
-        "POST /issues/search: Pylon's rate limit asks to wait for 1 s, and has refused 101 times"
+        "POST /issues/search: Pylon's rate limit asks to wait for 1 s, after 3600 s in which it"
+        " answered nothing else"
     )
-    assert clock.slept == [1.0] * 100
+    assert clock.slept == [1.0] * 3600
+
+
+@pytest.mark.parametrize("told", ["0", "-3", "Mon, 01 Jan 2024 00:00:00 GMT"])
+def test_a_429_that_asks_for_no_wait_at_all_is_asked_again_less_and_less_often(
+    pylon: Pylon, clock: FakeClock, told: str
+) -> None:
+    """The minute is over within a minute, whatever clocks say: no failure, and no storm."""
+    client = pylon.says(*[answer(429, {"Retry-After": told}, **REFUSED)] * 12, FINE)
+    assert client.fetch(SEARCH) == Page([ONE])
+    assert clock.slept[0] < 1
+    assert clock.slept == sorted(clock.slept)
+    assert sum(clock.slept) > 60
+    assert max(clock.slept) <= 60
+
+
+def test_who_waits_together_waits_once(pylon: Pylon, clock: FakeClock) -> None:
+    """Four workers who wait for a minute side by side make it a minute of waiting, told once."""
+    client = pylon.says(FINE)
+    for _ in range(4):
+        client._note_wait("/x", 60.0)
+    clock.time += 30
+    client._note_wait("/y", 60.0)
+    assert client.waited == 90.0
+    assert pylon.waits == [("/x", 60.0), ("/y", 60.0)]
+
+
+def test_a_refusal_that_ends_in_a_failure_frees_its_place(pylon: Pylon, clock: FakeClock) -> None:
+    """Else each of them would make the allowance smaller for the rest of the run."""
+    hours = answer(429, {"X-Retry-After": "7200"}, **REFUSED)
+    client = pylon.says(*[hours] * 4, *[FINE] * 20)
+    for _ in range(4):
+        said(client, SEARCH, Unavailable)
+        clock.time += 7200
+    before = clock.time
+    for _ in range(20):
+        client.fetch(SEARCH)
+    assert clock.time == before
+
+
+@pytest.mark.parametrize("told", ["0", "Mon, 01 Jan 2024 00:00:00 GMT"])
+def test_a_503_that_says_at_once_is_given_time_all_the_same(
+    pylon: Pylon, clock: FakeClock, told: str
+) -> None:
+    client = pylon.says(*[answer(503, {"Retry-After": told})] * (TRIES - 1), FINE)
+    assert client.fetch(SEARCH) == Page([ONE])
+    assert sum(clock.slept) > 10
 
 
 # Pylon's clock

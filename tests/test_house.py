@@ -16,15 +16,19 @@ FLOORS = (
     ("__main__",),
     ("cli", "display", "options"),
     ("run", "sync", "children", "status", "serving", "raw"),
-    ("client", "answers", "lanes", "store", "requesters", "tables", "file", "auth", "metadata"),
+    (
+        *("client", "answers", "lanes", "file", "auth", "metadata"),
+        *("store", "requesters", "tables", "transactions"),
+    ),
     ("plan", "rows", "limits", "address", "full_text"),
     ("schema", "streams", "stream", "errors", "text"),
 )
 FLOOR = {module: len(FLOORS) - at for at, floor in enumerate(FLOORS) for module in floor}
 
 # On the same floor: the command line has options and shows what happens, a run holds the engine,
-# which has a list of parents to go through, the client reads answers, the writer has its tables
-# and the question of who asked, the tables derive from the streams, made of what a stream is.
+# which has a list of parents to go through, the client reads answers, the writer has its tables,
+# its transactions and the question of who asked, the tables derive from the streams, which are
+# made of what a stream is.
 BESIDE = {
     ("cli", "display"),
     ("cli", "options"),
@@ -34,6 +38,7 @@ BESIDE = {
     ("sync", "children"),
     ("store", "requesters"),
     ("store", "tables"),
+    ("store", "transactions"),
     ("schema", "streams"),
     ("schema", "stream"),
     ("streams", "stream"),
@@ -43,7 +48,7 @@ BESIDE = {
 OUTSIDE = {
     "httpx": {"client"},
     "sqlite_utils": {"requesters", "store", "tables"},
-    "sqlite3": {"file", "run", "status", "store"},
+    "sqlite3": {"file", "run", "status", "store", "transactions"},
     "click": {"cli", "display", "options"},
     "subprocess": {"serving"},
 }

@@ -1,13 +1,22 @@
 """How long to wait: not a moment longer than Pylon says, and never more than our share."""
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from pylon_to_sqlite.errors import MoreToDo
-from pylon_to_sqlite.limits import MINUTE, PROBE, Allowance, Ticket, guess_of, stoppable
+from pylon_to_sqlite.limits import (
+    MINUTE,
+    PROBE,
+    Allowance,
+    Clock,
+    Ticket,
+    guess_of,
+    stoppable,
+)
 
 
 class Endpoint:
@@ -135,6 +144,104 @@ def test_answers_in_another_order_are_no_new_minute(clock: Any) -> None:
         allowance.answered(tickets[9 - remaining], remaining)
     ticket(allowance)
     assert allowance.take() == PROBE, "one asks, and that is all"
+
+
+@pytest.mark.parametrize("most", [1, 2, 5])
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_of_the_smallest_allowance_one_request_a_minute_is_used(
+    clock: Any, most: int, share: float
+) -> None:
+    """A share of one request is no request at all, and a lane that stands still for ever."""
+    endpoint = Endpoint(clock, most)
+    answered = drive(
+        clock, Allowance(clock.clock, 120, share), endpoint.ask, clock.now() + 20 * MINUTE
+    )
+    assert 18 * max(1, int(most * share)) <= answered <= 20 * max(1, most)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.9, 1.0])
+def test_a_minute_that_others_have_used_up_is_not_taken_for_all_minutes(
+    clock: Any, share: float
+) -> None:
+    endpoint = Endpoint(clock, 20)
+    endpoint.windows[int(clock.now() // MINUTE)] = 19
+    allowance = Allowance(clock.clock, 120, share)
+    answered = drive(clock, allowance, endpoint.ask, clock.now() + 10 * MINUTE)
+    assert answered >= 8 * int(20 * share)
+
+
+def test_one_refusal_without_a_word_does_not_make_the_allowance_small_for_ever(clock: Any) -> None:
+    """Such as some firewall may send. Where the server never tells what is left, what was guessed
+    is what is tried again, little by little."""
+    allowance = Allowance(clock.clock, 120, share=0.9)
+    asked = 0
+
+    def ask(allowance: Allowance, ticket: Ticket) -> bool:
+        nonlocal asked
+        asked += 1
+        if asked == 5:
+            allowance.refused(MINUTE, is_told=False)
+            return False
+        allowance.answered(ticket, None)
+        return True
+
+    drive(clock, allowance, ask, clock.now() + 30 * MINUTE)
+    before = asked
+    drive(clock, allowance, ask, clock.now() + 10 * MINUTE)
+    assert asked - before >= 10 * 108
+
+
+def test_workers_side_by_side_learn_what_there_is(clock: Any) -> None:
+    """Their requests are counted before their answers are there: the share is of all, no less."""
+    endpoint = Endpoint(clock, 20)
+    allowance = Allowance(clock.clock, 20, share=0.9)
+    for _ in range(8):
+        flying = [given for _ in range(12) if isinstance(given := allowance.take(), Ticket)]
+        lefts = []
+        for _ in flying:
+            window = int(clock.now() // MINUTE)
+            endpoint.windows[window] = endpoint.windows.get(window, 0) + 1
+            lefts.append(endpoint.most - endpoint.windows[window])
+        for one, left in zip(flying, sorted(lefts), strict=True):
+            allowance.answered(one, left)
+        if not flying:
+            wait = allowance.take()
+            assert not isinstance(wait, Ticket)
+            clock.sleep(wait)
+    assert set(endpoint.windows.values()) == {18}
+
+
+def test_a_late_answer_of_the_minute_before_tells_nothing_of_this_one(clock: Any) -> None:
+    allowance = Allowance(clock.clock, 20, share=0.9)
+    first, late = ticket(allowance), ticket(allowance)
+    allowance.answered(first, 19)
+    clock.sleep(MINUTE)
+    flying = ticket(allowance)
+    allowance.answered(late, 0)
+    allowance.answered(flying, 19)
+    for used in range(17):
+        allowance.answered(ticket(allowance), 18 - used)
+    assert not isinstance(allowance.take(), Ticket)
+
+
+def test_a_clock_that_is_set_back_makes_nobody_wait(clock: Any) -> None:
+    wall = [clock.now()]
+    allowance = Allowance(Clock(lambda: wall[0], clock.sleep, clock.now), 120, share=1.0)
+    ticket(allowance)
+    allowance.refused(30, is_told=True)
+    wall[0] -= 3600
+    assert allowance.take() == 30
+    clock.sleep(30)
+    ticket(allowance)
+
+
+def test_a_sleeper_wakes_when_the_time_is_up() -> None:
+    clock = stoppable(threading.Event(), time.monotonic() + 0.05)
+    clock.sleep(0)
+    with pytest.raises(MoreToDo):
+        clock.sleep(60)
+    with pytest.raises(MoreToDo):
+        clock.sleep(60)
 
 
 def test_a_request_without_an_answer_does_not_count_for_ever(clock: Any) -> None:

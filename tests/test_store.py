@@ -1,9 +1,11 @@
 """Transactions of the one writer: what reaches the disk, and when."""
 
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -11,8 +13,9 @@ from mirroring import rows
 
 from pylon_to_sqlite.plan import Checkpoint
 from pylon_to_sqlite.rows import rows_of
-from pylon_to_sqlite.store import GROUP, Store
+from pylon_to_sqlite.store import Store
 from pylon_to_sqlite.streams import BY_NAME
+from pylon_to_sqlite.transactions import GROUP
 
 NOW = "2026-07-01T00:00:00Z"
 TAGS = BY_NAME["tags"]
@@ -40,19 +43,19 @@ def test_each_transaction_is_on_the_disk_at_its_end(store: Store, path: Path) ->
 
 def test_grouped_transactions_are_on_the_disk_when_settled(store: Store, path: Path) -> None:
     """Rows with their checkpoints, or neither."""
-    with store.grouped():
+    with store.transactions.grouped():
         write(store, "a")
         write(store, "b")
         assert (keys(path), store.checkpoint(TAGS).cursor) == ([], "b")
         assert rows(path, "SELECT * FROM _pylon_checkpoints") == []
-        store.settle()
+        store.transactions.settle()
         assert keys(path) == ["a", "b"]
         write(store, "c")
     assert keys(path) == ["a", "b", "c"]
 
 
 def test_a_group_does_not_grow_without_end(store: Store, path: Path) -> None:
-    with store.grouped():
+    with store.transactions.grouped():
         for number in range(GROUP - 1):
             write(store, f"{number:04}")
         assert 0 < len(keys(path)) < GROUP - 1
@@ -68,7 +71,7 @@ def test_one_that_fails_takes_nothing_with_it(
         def to_json(self) -> str:
             raise failure
 
-    with store.grouped():
+    with store.transactions.grouped():
         write(store, "a")
         torn = [rows_of(TAGS, {"id": "torn", "unheard_of": "x"})]
         with pytest.raises(failure):
@@ -83,10 +86,10 @@ def test_one_that_fails_takes_nothing_with_it(
 
 def test_what_was_left_half_done_is_not_committed(store: Store, path: Path) -> None:
     """A second Ctrl-C can come while the first is being cleaned up after."""
-    with store.grouped():
+    with store.transactions.grouped():
         write(store, "a")
-        store.settle()
-        transaction = store.transaction()
+        store.transactions.settle()
+        transaction = store.transactions.one()
         transaction.__enter__()
         store.db.execute("INSERT INTO tags (id) VALUES ('half')")
     assert keys(path) == ["a"]
@@ -108,3 +111,47 @@ def test_a_new_field_named_like_a_column_of_the_users_goes_beside_it(
         {"id": "a", "Note": "mine", "note_": "Pylon's", "other": "x"},
         {"id": "b", "Note": None, "note_": "more", "other": None},
     ]
+
+
+def test_an_interrupt_at_any_line_loses_no_transaction_that_is_whole(tmp_path: Path) -> None:
+    """A signal surfaces between any two lines, and in a busy run often between these."""
+    instants = 0
+    while True:
+        path = tmp_path / f"{instants}.db"
+        with closing(Store(str(path))) as store:
+            store.prepare(schema_version="1", organization_id="o", organization_name="O")
+            is_over = _interrupted(store, instants)
+        assert keys(path) in (["a"], ["a", "b"])
+        (checkpoint,) = rows(path, "SELECT state FROM _pylon_checkpoints")
+        assert keys(path)[-1] in checkpoint["state"]
+        if is_over:
+            break
+        instants += 1
+    assert instants > 10
+
+
+def _interrupted(store: Store, instant: int) -> bool:
+    """Write "a", and "b" with an interrupt before the n-th line; whether it was over by then."""
+    left = [instant]
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        if not frame.f_code.co_filename.endswith("transactions.py"):
+            return None
+        if event == "line":
+            left[0] -= 1
+            if left[0] < 0:
+                sys.settrace(None)
+                raise KeyboardInterrupt
+        return trace
+
+    try:
+        with store.transactions.grouped():
+            write(store, "a")
+            sys.settrace(trace)
+            try:
+                write(store, "b")
+            finally:
+                sys.settrace(None)
+    except KeyboardInterrupt:
+        return False
+    return True

@@ -1,0 +1,88 @@
+"""What reaches the disk together: transactions, and groups of them. Knows no tables."""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+# Changed rows that are committed together, with what the last transaction has beyond them.
+GROUP = 200
+
+# Another program may hold the file for a moment; its writes are waited for, in short waits, for
+# no signal ends a wait inside SQLite.
+BUSY_SECONDS = 60.0
+NOTICE = 0.5
+
+
+class Transactions:
+    """The transactions of one connection; `forget` is called where one is taken back."""
+
+    def __init__(self, connection: sqlite3.Connection, forget: Callable[[], None]) -> None:
+        self._connection = connection
+        self._forget = forget
+        self._is_grouping = False
+        self._is_whole = True
+        self._settled = 0
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """All or nothing, on the disk at its end or with the group that it is in."""
+        self._begin()
+        # A signal can end this between any two lines. So what is half done is not remembered, but
+        # asked of SQLite: it is whatever stands behind a savepoint that is still there.
+        self._is_whole = False
+        try:
+            self._connection.execute("SAVEPOINT one")
+            yield
+            self._connection.execute("RELEASE one")
+        except BaseException:
+            self._forget()
+            self._undo()
+            if not self._is_grouping:
+                self.settle()
+            raise
+        self._is_whole = True
+        if not self._is_grouping or self._connection.total_changes - self._settled >= GROUP:
+            self.settle()
+
+    @contextmanager
+    def grouped(self) -> Iterator[None]:
+        """Within it transactions reach the disk together: when `settle` is called, after GROUP
+        rows, and at the end, however that comes. A commit costs as much as twenty rows."""
+        self._is_grouping = True
+        try:
+            yield
+        finally:
+            self._is_grouping = False
+            self.settle()
+
+    def settle(self) -> None:
+        """Commit what is whole."""
+        self._undo()
+        self._settled = self._connection.total_changes
+        self._connection.commit()
+
+    def _begin(self) -> None:
+        self._undo()
+        # IMMEDIATE, for a transaction that reads first cannot wait for others.
+        for patience in range(int(BUSY_SECONDS / NOTICE), -1, -1):
+            if self._connection.in_transaction:
+                return
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or not patience:
+                    raise
+
+    def _undo(self) -> None:
+        """Take back what is half done."""
+        if self._is_whole:
+            return
+        try:
+            self._connection.execute("ROLLBACK TO one")
+            self._connection.execute("RELEASE one")
+        except sqlite3.OperationalError as error:
+            # None was begun, or it had ended; or SQLite gave up the whole group, on a full disk
+            # for one.
+            if "no such savepoint" not in str(error):
+                raise
+        self._is_whole = True
