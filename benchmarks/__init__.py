@@ -1,0 +1,1 @@
+"""Measurements that decided something: python -m benchmarks."""
