@@ -46,7 +46,8 @@ def page_of(request: Request, payload: Mapping[str, Any], reply: Reply) -> Page:
     told_at = None
     if reply.date is not None:
         told_at = iso(datetime.fromtimestamp(reply.date, timezone.utc))
-    return Page(data or [], cursor, told_at, is_silent=data is None)
+    is_bare = "data" not in payload
+    return Page(data or [], cursor, told_at, is_silent=data is None, is_bare=is_bare)
 
 
 def _cursor_of(where: str, request: Request, pagination: object, data: object) -> str | None:

@@ -94,6 +94,8 @@ class Page:
     """When Pylon gave it, by its own clock: a cache can answer with an old one."""
     is_silent: bool = False
     """Whether it held no list at all, which may mean an empty one or a passing fault."""
+    is_bare: bool = False
+    """Whether it did not even say so, but had no word of data."""
 
 
 def fingerprint(stream: Stream) -> str:

@@ -64,6 +64,8 @@ class Stream:
     """The column that holds the parent's key; Pylon's messages do not name their issue."""
     watermark: str = ""
     """The field whose changes Pylon can be asked for; the others are walked whole."""
+    always_some: bool = False
+    """Whether each parent has children: none at all is believed only when it comes twice."""
     limit: int = 0
     """Records a page to ask for; 0 where the endpoint has no such parameter."""
     each: tuple[str, tuple[str, ...]] = ("", ())

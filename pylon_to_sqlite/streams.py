@@ -351,6 +351,8 @@ ISSUE_MESSAGES = Stream(
     label="message_text",
     parent=ISSUES,
     owner="issue_id",
+    # What was asked is the first of them.
+    always_some=True,
 )
 
 # In the order in which they are read: what others refer to comes first.

@@ -304,10 +304,11 @@ class Sync:
         while True:
             request = plan.request(stream, checkpoint, parent.key)
             page = yield request
-            if not page.records and not is_asked_again and self.store.has(stream, parent.key):
-                # A whole conversation that is gone is believed when it is told twice.
+            if not page.records and not is_asked_again:
                 is_asked_again = True
-                continue
+                # A whole conversation that is not there is believed when it is told twice.
+                if page.is_bare or stream.always_some or self.store.has(stream, parent.key):
+                    continue
             plan.see(request, page, seen)
             batch.extend(_rows(stream, request, page, parent.key))
             read_at = min(read_at, page.told_at or read_at)
