@@ -36,6 +36,7 @@ class Parts:
     total: int = 0
     failures: list[PylonError] = field(default_factory=list)
     unknown: list[PylonError] = field(default_factory=list)
+    done: list[str] = field(default_factory=list)
 
     def take(self, store: Store) -> str | None:
         """A part that nobody has read; None when there is none."""

@@ -192,6 +192,13 @@ def streams(as_json: bool) -> None:
 )
 @click.option("--full", is_flag=True, help="Read everything again, messages and threads too.")
 @click.option(
+    "--allow-deletes",
+    metavar="STREAM",
+    callback=stream_names,
+    multiple=True,
+    help="Believe it when Pylon's list of this stream lacks most of what is here.",
+)
+@click.option(
     "--max-time",
     metavar="TIME",
     callback=seconds,
@@ -222,6 +229,7 @@ def sync(
     api_url: str | None,
     since: str | None,
     full: bool,
+    allow_deletes: tuple[str, ...],
     max_time: float | None,
     share: float,
     workers: int,
@@ -239,7 +247,7 @@ def sync(
     """
     from pylon_to_sqlite.file import inspect
     from pylon_to_sqlite.run import Wishes
-    from pylon_to_sqlite.streams import chosen
+    from pylon_to_sqlite.streams import BY_NAME, chosen
 
     with _exit_statuses("Stopped. What was read is committed; run it again to go on."):
         if since and not any(stream.watermark for stream in chosen(streams)):
@@ -249,7 +257,14 @@ def sync(
         client, _ = _client(token, auth, api_url)
         client.share = share
         until = None if max_time is None else client.clock.steady() + max_time
-        wishes = Wishes(chosen(streams), since, full, workers, until)
+        wishes = Wishes(
+            chosen(streams),
+            since=since,
+            full=full,
+            workers=workers,
+            until=until,
+            allow_deletes=[BY_NAME[name] for name in allow_deletes],
+        )
         outcome = _mirror(db, client, wishes, Display(quiet, verbose))
     sys.exit(FAILED if outcome.failed else 0)
 

@@ -106,7 +106,7 @@ def fingerprint(stream: Stream) -> str:
 def request(stream: Stream, checkpoint: Checkpoint, part: str | None = None) -> Request:
     """The next page of `stream`; `part` is the parent's key or the parameter's value."""
     name, _ = stream.each
-    params = {name: part} if name and part is not None else {}
+    params = dict(stream.params) | ({name: part} if name and part is not None else {})
     path = stream.path.replace("{id}", path_segment(part)) if stream.parent else stream.path
     cursor = checkpoint.cursor
     page: dict[str, Any] = {"limit": stream.limit} if stream.limit else {}
@@ -125,6 +125,12 @@ def request_for_one(stream: Stream, parent: str) -> Request:
     template = stream.path.partition("{id}")[0] + "{id}"
     path = template.replace("{id}", path_segment(parent))
     return Request("GET", path, template, is_for_one=True)
+
+
+def request_by_id(stream: Stream, key: str) -> Request:
+    """The request for one record of a list."""
+    path = f"{stream.path}/{path_segment(key)}"
+    return Request("GET", path, f"{stream.path}/{{id}}", is_for_one=True)
 
 
 def path_segment(key: str | None) -> str:

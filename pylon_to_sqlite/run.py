@@ -1,7 +1,7 @@
 """One whole run: look at the file, ask whose token it is, hold the file, sync, keep a record."""
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -27,6 +27,8 @@ class Wishes:
     since: str | None = None
     full: bool = False
     workers: int = 1
+    allow_deletes: Collection[Stream] = ()
+    """Streams whose lists may lack most of what is here."""
     until: float | None = None
     """When to stop with what there is, in seconds of the steady clock."""
 
@@ -98,6 +100,7 @@ def _run(
         since=wishes.since,
         full=wishes.full,
         workers=wishes.workers,
+        allow_deletes=wishes.allow_deletes,
         check=check,
         on_progress=on_progress,
         on_result=on_result,

@@ -132,6 +132,13 @@ BOOKKEEPING: Mapping[str, str] = {
         again_at TEXT,
         PRIMARY KEY (stream, parent)
     """,
+    # Records that Pylon has, but names in no list: when they were last asked for by id.
+    "_pylon_unlisted": """
+        stream TEXT NOT NULL,
+        key TEXT NOT NULL,
+        asked_at TEXT NOT NULL,
+        PRIMARY KEY (stream, key)
+    """,
     "_pylon_runs": """
         id INTEGER PRIMARY KEY,
         version TEXT NOT NULL,

@@ -9,12 +9,11 @@ from typing import Any, NamedTuple
 
 from sqlite_utils import Database
 
-from pylon_to_sqlite import requesters
+from pylon_to_sqlite import requesters, tombstones
 from pylon_to_sqlite.plan import Checkpoint, fingerprint, iso, moment, read_again_at, restarted
 from pylon_to_sqlite.rows import Rows
-from pylon_to_sqlite.schema import TABLES
+from pylon_to_sqlite.schema import TABLES, live
 from pylon_to_sqlite.stream import Stream
-from pylon_to_sqlite.streams import STREAMS
 from pylon_to_sqlite.tables import Tables
 from pylon_to_sqlite.transactions import BUSY_SECONDS, NOTICE, Transactions
 
@@ -58,11 +57,6 @@ class Parent(NamedTuple):
     changed_at: str | None
 
 
-def _live(stream: Stream) -> str:
-    """SQL for rows that are records themselves, and stand for no other."""
-    return "placeholder = 0" if TABLES[stream.name].has_placeholder else "1"
-
-
 def _newest(stream: Stream, batch: Sequence[Rows]) -> list[Rows]:
     """One of each record, where a page holds it twice: the later state."""
     found: dict[tuple[Any, ...], Rows] = {}
@@ -81,6 +75,7 @@ class Store:
         self.db = Database(sqlite3.connect(path, timeout=BUSY_SECONDS))
         self.tables = Tables(self.db)
         self.transactions = Transactions(self.db.conn, self.tables.forget_types)
+        tombstones.prepare(self.db)
         # With WAL a Datasette reads while a sync writes.
         self.db.execute("PRAGMA journal_mode = WAL")
         self.db.execute("PRAGMA synchronous = NORMAL")
@@ -117,8 +112,58 @@ class Store:
         """The rows of a page, their link rows and the checkpoint after it, together."""
         with self.transactions.one():
             counts = self._write(stream, batch, now)
+            if stream.is_walked:
+                keys = [tuple(rows.row[name] for name in stream.key) for rows in batch]
+                tombstones.found(self.db, stream, keys)
             self._save(stream, checkpoint)
         return counts
+
+    def unlisted(self, stream: Stream, before: str) -> list[str]:
+        """Keys to look up: of records only known by reference, and of those that were found so
+        and have not been asked for since `before`."""
+        found = self.db.execute(
+            f"SELECT id FROM {stream.name} WHERE placeholder = 1 AND deleted_at IS NULL"
+            " UNION SELECT key FROM _pylon_unlisted WHERE stream = :stream AND asked_at < :before",
+            {"stream": stream.name, "before": before},
+        )
+        return [row[0] for row in found]
+
+    def commit_one(self, stream: Stream, rows: Rows, now: str) -> Counts:
+        """A record that was asked for by its id."""
+        with self.transactions.one():
+            counts = self._write(stream, [rows], now)
+            self.db.execute(
+                "INSERT OR REPLACE INTO _pylon_unlisted VALUES (?, ?, ?)",
+                [stream.name, rows.row["id"], now],
+            )
+        return counts
+
+    def nobody(self, stream: Stream, key: str, now: str) -> int:
+        """There is no record of this id: what stands for it is marked. Gives how many live ones
+        are gone (0, 1)."""
+        with self.transactions.one():
+            self.db.execute(
+                "DELETE FROM _pylon_unlisted WHERE stream = ? AND key = ?", [stream.name, key]
+            )
+            self.db.execute(
+                f"UPDATE {stream.name} SET deleted_at = :now, synced_at = :now"
+                " WHERE id = :key AND placeholder = 1 AND deleted_at IS NULL",
+                {"key": key, "now": now},
+            )
+            return tombstones.mark_one(self.db, stream, key, now)
+
+    def begin_walk(self, stream: Stream) -> None:
+        """From here on what is committed is what the stream's list holds."""
+        with self.transactions.one():
+            tombstones.begin_walk(self.db, stream)
+
+    def end_walk(
+        self, stream: Stream, parts: Sequence[str] | None, now: str, *, is_allowed: bool
+    ) -> int:
+        """Mark what a finished walk of these parts (None: of all) did not come by; gives how many
+        records are gone. Raises Unexpected where most are, unless that `is_allowed`."""
+        with self.transactions.one():
+            return tombstones.mark_unseen(self.db, stream, parts, now, is_allowed=is_allowed)
 
     def commit_children(
         self, stream: Stream, parent: Parent, batch: Sequence[Rows], read_at: str, now: str
@@ -128,12 +173,9 @@ class Store:
         with self.transactions.one():
             counts = self._write(stream, batch, now)
             kept = json.dumps([rows.row[table.key[0]] for rows in batch])
-            counts.gone = self._mark_gone(
-                stream,
-                f"{stream.owner} = ? AND id NOT IN (SELECT value FROM json_each(?))",
-                [parent.key, kept],
-                now,
-            )
+            missing = f"{stream.owner} = :parent AND id NOT IN (SELECT value FROM json_each(:kept))"
+            params = {"parent": parent.key, "kept": kept}
+            counts.gone = tombstones.mark(self.db, stream, missing, params, now)
             again_at = read_again_at(parent.changed_at, read_at)
             self.db.execute(
                 "INSERT OR REPLACE INTO _pylon_children VALUES (?, ?, ?, ?, ?)",
@@ -142,23 +184,16 @@ class Store:
         return counts
 
     def parent_gone(self, parent: Stream, key: str, now: str) -> int:
-        """Mark a record gone, and with it the children that it had; gives how many it was (0, 1).
-        Its marks go too, so that its children are read should it come back."""
+        """Mark a record gone, and the children that it had; gives how many it was (0, 1)."""
         with self.transactions.one():
-            gone = self._mark_gone(parent, f"{parent.key[0]} = ?", [key], now)
-            for stream in STREAMS:
-                if stream.parent is parent:
-                    self._mark_gone(stream, f"{stream.owner} = ?", [key], now)
-                    self._forget_children(stream, key)
-        return gone
+            return tombstones.mark_one(self.db, parent, key, now)
 
     def has(self, stream: Stream, part: str | None) -> bool:
         """Whether there are live rows of the stream, or of this part of it: a parent's children,
         or those that one value of its parameter asks for."""
         of_part = "1" if part is None else f"{stream.part_column} = :part"
         found = self.db.execute(
-            f"SELECT 1 FROM {stream.name} WHERE {of_part} AND deleted_at IS NULL"
-            f" AND {_live(stream)} LIMIT 1",
+            f"SELECT 1 FROM {stream.name} WHERE {of_part} AND {live(TABLES[stream.name])} LIMIT 1",
             {"part": part},
         )
         return found.fetchone() is not None
@@ -305,13 +340,6 @@ class Store:
         if stream.name == "issues":
             requesters.decide(self.db, now, [str(rows.row["id"]) for rows in batch])
         return Counts(len(new), len(changed))
-
-    def _mark_gone(self, stream: Stream, where: str, params: list[Any], now: str) -> int:
-        return self.db.execute(
-            f"UPDATE {stream.name} SET deleted_at = ?, synced_at = ?"
-            f" WHERE {where} AND deleted_at IS NULL AND {_live(stream)}",
-            [now, now, *params],
-        ).rowcount
 
     def _forget_children(self, stream: Stream, parent: str) -> None:
         self.db.execute(

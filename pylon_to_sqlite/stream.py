@@ -68,6 +68,10 @@ class Stream:
     """Whether each parent has children: none at all is believed only when it comes twice."""
     limit: int = 0
     """Records a page to ask for; 0 where the endpoint has no such parameter."""
+    by_id: bool = False
+    """Whether a record that only a reference tells of is asked for by its id, at path/id."""
+    params: tuple[tuple[str, str], ...] = ()
+    """Query parameters that are always given."""
     each: tuple[str, tuple[str, ...]] = ("", ())
     """A query parameter that must be given, and the values to ask for one after the other."""
 
@@ -80,6 +84,11 @@ class Stream:
         """The column that tells its parts from one another, "" where it is asked for as a whole:
         the parent's key, or the parameter that must be given."""
         return self.owner or self.each[0]
+
+    @property
+    def is_walked(self) -> bool:
+        """Whether every run reads all of it: what is in no list any more is gone."""
+        return not self.watermark and not self.is_by_staleness
 
     @property
     def is_by_staleness(self) -> bool:

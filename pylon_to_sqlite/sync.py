@@ -1,6 +1,6 @@
 """The engine: asks for pages, turns them into rows and has them committed. No SQL, no HTTP."""
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from pylon_to_sqlite.errors import (
     Unexpected,
 )
 from pylon_to_sqlite.lanes import Lanes, Steps
+from pylon_to_sqlite.lookups import LookUps
 from pylon_to_sqlite.plan import Checkpoint, Page, Request
 from pylon_to_sqlite.rows import Rows, rows_of
 from pylon_to_sqlite.store import Parent, Store
@@ -54,8 +55,9 @@ class Sync:
     """One run. `since` (UTC) bounds the first load, `full` reads everything again.
 
     `wall` is this machine's time, which rows are stamped with; Pylon's own, which decides what to
-    ask for, is `source.now()`. `workers` ask side by side in each lane; `check` is called between
-    requests and may raise to end the run.
+    ask for, is `source.now()`. `workers` ask side by side in each lane; lists of the streams in
+    `allow_deletes` may lack most of what is here; `check` is called between requests and may raise
+    to end the run.
     """
 
     source: Source
@@ -64,6 +66,7 @@ class Sync:
     since: str | None = None
     full: bool = False
     workers: int = 1
+    allow_deletes: Collection[Stream] = ()
     check: Callable[[], None] = _go_on
     on_progress: Callable[[Progress], None] = _ignore
     on_result: Callable[[Result], None] = _ignore
@@ -82,6 +85,11 @@ class Sync:
             self.results[stream.name] = Result(stream)
             self.store.begin_stream(run, stream, self.wall())
             steps.extend(self._steps(stream))
+            if stream.by_id:
+                look_ups = LookUps(
+                    stream, self.store, self.results[stream.name], self._all_ended, self.wall
+                )
+                steps.extend(look_ups.reader() for _ in range(self.workers))
         writing = self.store.transactions
         with writing.grouped():
             Lanes(self.source.fetch, self.workers, self.check, writing.settle).run(steps)
@@ -89,6 +97,10 @@ class Sync:
             # Only now is a --full over: one that dies goes on with the streams it had not reached.
             self.store.save(stream, replace(self.store.checkpoint(stream), full=None))
         self.store.decide_requesters(self.wall())
+        for stream in streams:
+            if stream.by_id:
+                # What was looked up came after the stream had ended.
+                self._record(self.results[stream.name])
         return list(self.results.values())
 
     def _begin_full(self, streams: Sequence[Stream]) -> None:
@@ -135,6 +147,9 @@ class Sync:
     def _record(self, result: Result) -> None:
         self.store.end_stream(self._run, result.stream, result.error, result.counts, self.wall())
 
+    def _all_ended(self) -> bool:
+        return all(result.ended for result in self.results.values())
+
     def _has_ended(self, stream: Stream | None) -> bool:
         return stream is None or self.results[stream.name].ended
 
@@ -167,8 +182,10 @@ class Sync:
         checkpoint = self.store.checkpoint(stream)
         if checkpoint.cursor:
             yield from self._read_pages(stream, checkpoint)
+        self.store.begin_walk(stream)
         yield from self._read_pages(stream, Checkpoint())
         self._complete(stream, Checkpoint())
+        self._end_walk(stream, None)
         if stream.name in REQUESTERS:
             self.store.decide_requesters(self.wall())
 
@@ -180,6 +197,7 @@ class Sync:
         while (part := parts.take(self.store)) is not None:
             try:
                 yield from self._read_pages(stream, Checkpoint(), part)
+                parts.done.append(part)
             except Unauthorized as refused:
                 self._fail(stream, refused)
             except PylonError as error:
@@ -187,11 +205,20 @@ class Sync:
                     parts.note(error)
         parts.readers -= 1
         if parts.readers == 0:
-            if failure := parts.failure():
-                self._fail(stream, failure)
-            else:
-                self._complete(stream, Checkpoint())
-            self._end(stream)
+            yield from self._whole(stream, self._end_parts(parts))
+
+    def _end_parts(self, parts: Parts) -> Steps:
+        """See to what is left once all parts were read."""
+        yield from ()
+        if failure := parts.failure():
+            raise failure
+        self._complete(parts.stream, Checkpoint())
+        self._end_walk(parts.stream, parts.done)
+
+    def _end_walk(self, stream: Stream, parts: Sequence[str] | None) -> None:
+        is_allowed = stream in self.allow_deletes
+        gone = self.store.end_walk(stream, parts, self.wall(), is_allowed=is_allowed)
+        self.results[stream.name].counts.gone += gone
 
     def _complete(self, stream: Stream, checkpoint: Checkpoint) -> None:
         self.store.save(stream, checkpoint, completed_at=self.wall())

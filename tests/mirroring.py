@@ -13,7 +13,7 @@ from pylon_to_sqlite.limits import Clock
 from pylon_to_sqlite.run import Outcome, Wishes, mirror
 from pylon_to_sqlite.sandbox.api import Api
 from pylon_to_sqlite.sandbox.server import SandboxTransport
-from pylon_to_sqlite.streams import chosen
+from pylon_to_sqlite.streams import BY_NAME, chosen
 
 TOKEN = "pylon_api_sandbox"
 DAY = 86400.0
@@ -47,6 +47,7 @@ def sync(
     *names: str,
     since: str | None = None,
     full: bool = False,
+    allow_deletes: Sequence[str] = (),
     transport: httpx.BaseTransport | None = None,
     on_result: Callable[[Any], None] = lambda _: None,
 ) -> Outcome:
@@ -55,7 +56,9 @@ def sync(
     with closing(
         Client(TOKEN, "http://localhost", transport, Clock(clock.now, clock.sleep, clock.now))
     ) as client:
-        return mirror(path, client, Wishes(chosen(names), since, full), lambda _: None, on_result)
+        allowed = [BY_NAME[name] for name in allow_deletes]
+        wishes = Wishes(chosen(names), since, full, allow_deletes=allowed)
+        return mirror(path, client, wishes, lambda _: None, on_result)
 
 
 def die(path: Path, api: Api, clock: Any, requests: int, *names: str, **options: Any) -> bool:

@@ -96,7 +96,7 @@ def expected(workspace: Workspace) -> Expected:
     issues = workspace.records("issues")
     found["users"] = [
         {**_row("users", user), "role_id": _dig(user, "role", "id") or _set(user.get("role_id"))}
-        for user in workspace.records("users")
+        for user in _users(workspace)
     ]
     found["issues"] = [
         {**_row("issues", issue), **_requester(workspace, issue)} for issue in issues
@@ -120,6 +120,12 @@ def expected(workspace: Workspace) -> Expected:
     return found
 
 
+def _users(workspace: Workspace) -> list[Payload]:
+    """All of them: who was deactivated too."""
+    found = workspace.listed("users", deactivated=True)
+    return [workspace.payload(record) for record in found]
+
+
 def _row(stream: str, payload: Payload) -> dict[str, Any]:
     row = {name: _set(payload.get(name)) for name in SCALARS[stream].split()}
     for name in JSON.get(stream, "").split():
@@ -134,7 +140,7 @@ def _row(stream: str, payload: Payload) -> dict[str, Any]:
 
 def _requester(workspace: Workspace, issue: Payload) -> dict[str, Any]:
     who = _dig(issue, "requester", "id")
-    is_user = who in {user["id"] for user in workspace.records("users")}
+    is_user = who in {user["id"] for user in _users(workspace)}
     return {
         "requester_email": _dig(issue, "requester", "email"),
         "requester_contact_id": None if is_user else who,

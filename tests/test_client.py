@@ -208,7 +208,7 @@ def test_the_prefix_of_a_token_tells_its_region(token: str, url: str) -> None:
     [
         ({"data": [ONE]}, Page([ONE])),
         ({"data": None}, Page([], is_silent=True)),
-        ({"request_id": "r"}, Page([], is_silent=True)),
+        ({"request_id": "r"}, Page([], is_silent=True, is_bare=True)),
         ({"data": [ONE], "pagination": None}, Page([ONE])),
         ({"data": [ONE], "pagination": {}}, Page([ONE])),
         (

@@ -15,10 +15,10 @@ NAME = PACKAGE.name
 FLOORS = (
     ("__main__",),
     ("cli", "display", "options"),
-    ("run", "sync", "children", "status", "serving", "raw"),
+    ("run", "sync", "children", "lookups", "status", "serving", "raw"),
     (
         *("client", "answers", "lanes", "file", "auth", "metadata"),
-        *("store", "requesters", "tables", "transactions"),
+        *("store", "requesters", "tables", "tombstones", "transactions"),
     ),
     ("plan", "rows", "limits", "address", "full_text"),
     ("schema", "streams", "stream", "errors", "text"),
@@ -35,9 +35,12 @@ BESIDE = {
     ("client", "answers"),
     ("run", "children"),
     ("run", "sync"),
+    ("lookups", "children"),
     ("sync", "children"),
+    ("sync", "lookups"),
     ("store", "requesters"),
     ("store", "tables"),
+    ("store", "tombstones"),
     ("store", "transactions"),
     ("schema", "streams"),
     ("schema", "stream"),
@@ -47,7 +50,7 @@ BESIDE = {
 # Who may know what is outside: one place for HTTP, few for SQL, one floor that prints.
 OUTSIDE = {
     "httpx": {"client"},
-    "sqlite_utils": {"requesters", "store", "tables"},
+    "sqlite_utils": {"requesters", "store", "tables", "tombstones"},
     "sqlite3": {"file", "run", "status", "store", "transactions"},
     "click": {"cli", "display", "options"},
     "subprocess": {"serving"},

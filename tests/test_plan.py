@@ -43,7 +43,8 @@ MORE, LAST = Page([{}], "next", TOLD), Page([{}], None, TOLD)
 @pytest.mark.parametrize(
     ("stream", "part", "expected"),
     [
-        ("users", None, Request("GET", "/users", "/users")),
+        ("teams", None, Request("GET", "/teams", "/teams")),
+        ("users", None, Request("GET", "/users", "/users", {"include_deactivated": "true"})),
         ("accounts", None, Request("GET", "/accounts", "/accounts", {"limit": "999"}, limit=999)),
         (
             "custom_fields",

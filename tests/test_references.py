@@ -1,11 +1,15 @@
 """References hold after any sync, and say who is who."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
+import pytest
 from desk import Desk, open_issue
 from mirroring import DAY, errors, live, rows, sync
 from oracle import differences
+from test_truth import Edited, Payload
 
 from pylon_to_sqlite.sandbox.api import Api
 
@@ -92,12 +96,103 @@ def test_a_changed_requester_is_decided_anew(path: Path, desk: Desk, api: Api, c
     assert requester(path, desk.issues[2]) == (desk.contacts[2], desk.contacts[2], None)
 
 
-def test_a_deactivated_agent_stays_as_a_placeholder_and_breaks_no_key(
-    path: Path, desk: Desk, api: Api, clock: Any
-) -> None:
+def test_a_deactivated_agent_is_asked_for_too(path: Path, desk: Desk, api: Api, clock: Any) -> None:
+    """Issues and messages still name who has left."""
     desk.workspace.deactivate_user(desk.agents[1])
     assert errors(sync(path, api, clock)) == {}
-    assert [row["id"] for row in placeholders(path, "users")] == [desk.agents[1]]
+    assert {row["id"] for row in live(path, "users")} == {*desk.agents}
+    assert differences(path, desk.workspace) == []
+
+
+def test_who_is_nowhere_any_more_stays_as_a_marked_placeholder_and_breaks_no_key(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    """An agent is asked for by id once, and never again."""
+    desk.workspace.remove("users", desk.agents[1])
+    for _ in range(3):
+        assert errors(sync(path, api, clock)) == {}
+        clock.sleep(DAY)
+    (agent,) = placeholders(path, "users")
+    assert agent["id"] == desk.agents[1]
+    assert agent["deleted_at"]
+    assert api.count(f"GET /users/{desk.agents[1]}") == 1
+    assert rows(path, "PRAGMA foreign_key_check") == []
+
+
+def unlisted(*keys: str) -> Callable[[httpx.Request, Payload, dict[str, str]], None]:
+    """Leave records out of their lists, as Pylon does with some."""
+
+    def edit(request: httpx.Request, payload: Payload, headers: dict[str, str]) -> None:
+        if isinstance(payload.get("data"), list) and request.url.path in LISTS:
+            payload["data"] = [one for one in payload["data"] if one["id"] not in keys]
+
+    return edit
+
+
+LISTS = ("/users", "/contacts", "/accounts")
+
+
+def test_who_is_in_no_list_is_asked_for_by_id(path: Path, desk: Desk, api: Api, clock: Any) -> None:
+    """They are records like all others, and asked for once a day, for no list tells when they
+    go. An agent who asked is found behind a contact's place."""
+    missing = (desk.agents[0], desk.contacts[1], desk.accounts[1])
+
+    def asked() -> int:
+        return api.count(f"GET /(users|contacts|accounts)/({'|'.join(missing)})")
+
+    def run() -> None:
+        transport = Edited(api, unlisted(*missing))
+        assert errors(sync(path, api, clock, transport=transport)) == {}
+
+    run()
+    assert differences(path, desk.workspace) == []
+    assert requester(path, desk.issues[2]) == (desk.agents[0], None, desk.agents[0])
+    first = asked()
+    assert first >= 3
+    run()
+    assert asked() == first
+    assert differences(path, desk.workspace) == []
+    clock.sleep(DAY + 60)
+    run()
+    assert asked() == first + 3
+    desk.workspace.remove("contacts", missing[1])
+    run()
+    clock.sleep(DAY + 60)
+    run()
+    (contact,) = rows(path, "SELECT * FROM contacts WHERE id = ?", [missing[1]])
+    assert contact["deleted_at"]
+    # Those that are listed again are like all others.
+    sync(path, api, clock)
+    assert rows(path, "SELECT * FROM _pylon_unlisted") == []
+
+
+def test_an_account_that_was_merged_into_another_leads_to_that_one(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    def edit(request: httpx.Request, payload: Payload, headers: dict[str, str]) -> None:
+        unlisted(desk.accounts[1])(request, payload, headers)
+        if request.url.path == f"/accounts/{desk.accounts[1]}":
+            accounts = {one["id"]: one for one in api.workspace.records("accounts")}
+            payload["data"] = accounts[desk.accounts[0]]
+
+    sync(path, api, clock, transport=Edited(api, edit))
+    (merged,) = placeholders(path, "accounts")
+    assert (merged["id"], bool(merged["deleted_at"])) == (desk.accounts[1], True)
+    assert [row["id"] for row in live(path, "accounts")] == [desk.accounts[0]]
+
+
+@pytest.mark.parametrize("fault", ["403", "500", "errors-on-200", "no-key"])
+def test_a_look_up_that_fails_is_left_to_the_next_run(
+    path: Path, desk: Desk, api: Api, clock: Any, fault: str
+) -> None:
+    """It is no failure: the mirror is as whole as its lists."""
+    transport = Edited(api, unlisted(desk.agents[1]))
+    api.misbehave(fault, "/users/.*", times=-1)
+    assert errors(sync(path, api, clock, transport=transport)) == {}
+    (agent,) = placeholders(path, "users")
+    assert agent["deleted_at"] is None
+    api.behave()
+    assert errors(sync(path, api, clock, transport=transport)) == {}
     assert differences(path, desk.workspace) == []
 
 
