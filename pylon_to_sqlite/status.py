@@ -9,7 +9,7 @@ from pylon_to_sqlite import file
 from pylon_to_sqlite.errors import Unusable
 from pylon_to_sqlite.plan import Checkpoint
 from pylon_to_sqlite.schema import TABLES
-from pylon_to_sqlite.store import stale_sql
+from pylon_to_sqlite.stale import stale_sql
 from pylon_to_sqlite.stream import Stream
 from pylon_to_sqlite.streams import STREAMS
 

@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlite_utils import Database
 
@@ -13,27 +13,12 @@ from pylon_to_sqlite import requesters, tombstones
 from pylon_to_sqlite.plan import Checkpoint, fingerprint, iso, moment, read_again_at, restarted
 from pylon_to_sqlite.rows import Rows
 from pylon_to_sqlite.schema import TABLES, live
+from pylon_to_sqlite.stale import Parent, count_stale, stale
 from pylon_to_sqlite.stream import Stream
 from pylon_to_sqlite.tables import Tables
 from pylon_to_sqlite.transactions import BUSY_SECONDS, NOTICE, Transactions
 
-BATCH = 500
-
 BEFORE_PYLON = "2015-01-01T00:00:00Z"
-
-_STALE = """
-    FROM {parent} AS p
-    LEFT JOIN _pylon_children AS m ON m.stream = :stream AND m.parent = p.id
-    WHERE p.deleted_at IS NULL AND p.placeholder = 0
-      AND (m.parent IS NULL OR m.read_for IS NOT p.{watermark}
-           OR m.again_at <= :now OR m.read_at < :full)
-"""
-
-
-def stale_sql(stream: Stream) -> str:
-    """FROM and WHERE of the parents whose children are stale; takes :stream, :now and :full."""
-    assert stream.parent
-    return _STALE.format(parent=stream.parent.name, watermark=stream.parent.watermark)
 
 
 @dataclass
@@ -48,13 +33,6 @@ class Counts:
         self.new += other.new
         self.changed += other.changed
         self.gone += other.gone
-
-
-class Parent(NamedTuple):
-    """A parent whose children are to be read, and the state of it that they are read for."""
-
-    key: str
-    changed_at: str | None
 
 
 def _newest(stream: Stream, batch: Sequence[Rows]) -> list[Rows]:
@@ -223,36 +201,11 @@ class Store:
     def stale(self, stream: Stream, now: str, full: str | None) -> Iterator[Parent]:
         """Parents whose children must be read, newest first, each once. It may be written to
         while this goes on: what is read meanwhile is not given again."""
-        assert stream.parent
-        watermark = stream.parent.watermark
-        last: tuple[str | None, str] | None = None
-        for order in ("p.created_at IS NOT NULL", "p.created_at IS NULL"):
-            while True:
-                beyond = "1"
-                if last is not None and last[0] is not None:
-                    beyond = "(p.created_at, p.id) < (:created_at, :id)"
-                elif last is not None:
-                    beyond = "p.id < :id"
-                created_at, key = last or (None, None)
-                batch = self.db.execute(
-                    f"SELECT p.id, p.created_at, p.{watermark}"
-                    f"{stale_sql(stream)} AND {order} AND {beyond}"
-                    " ORDER BY p.created_at DESC, p.id DESC LIMIT :limit",
-                    {
-                        "stream": stream.name,
-                        "now": now,
-                        "full": full,
-                        "created_at": created_at,
-                        "id": key,
-                        "limit": BATCH,
-                    },
-                ).fetchall()
-                for key, created_at, changed_at in batch:
-                    last = (created_at, key)
-                    yield Parent(key, changed_at)
-                if len(batch) < BATCH:
-                    last = None
-                    break
+        return stale(self.db, stream, now, full)
+
+    def count_stale(self, stream: Stream, now: str, full: str | None = None) -> int:
+        """How many parents' children must be read."""
+        return count_stale(self.db, stream, now, full)
 
     def earliest(self) -> str:
         """A time before anything in the workspace can have been written: two years (for what was
@@ -261,14 +214,6 @@ class Store:
         if row[0] is None:
             return BEFORE_PYLON
         return max(iso(moment(row[0]) - timedelta(days=730)), BEFORE_PYLON)
-
-    def count_stale(self, stream: Stream, now: str, full: str | None = None) -> int:
-        """How many parents' children must be read."""
-        row = self.db.execute(
-            f"SELECT count(*) {stale_sql(stream)}",
-            {"stream": stream.name, "now": now, "full": full},
-        ).fetchone()
-        return int(row[0])
 
     def decide_requesters(self, now: str, keys: Sequence[str] | None = None) -> None:
         """Say of the issues (all, or those of `keys`) whether a contact or a user asked.

@@ -17,7 +17,8 @@ from pylon_to_sqlite.lanes import Lanes, Steps
 from pylon_to_sqlite.lookups import LookUps
 from pylon_to_sqlite.plan import Checkpoint, Page, Request
 from pylon_to_sqlite.rows import Rows, rows_of
-from pylon_to_sqlite.store import Parent, Store
+from pylon_to_sqlite.stale import Parent
+from pylon_to_sqlite.store import Store
 from pylon_to_sqlite.stream import Stream
 
 # A walk whose cursor Pylon refuses begins again; more often than this, something else is wrong.

@@ -18,7 +18,7 @@ FLOORS = (
     ("run", "sync", "children", "lookups", "status", "serving", "raw"),
     (
         *("client", "answers", "lanes", "file", "auth", "metadata"),
-        *("store", "requesters", "tables", "tombstones", "transactions"),
+        *("store", "requesters", "stale", "tables", "tombstones", "transactions"),
     ),
     ("plan", "rows", "limits", "address", "full_text"),
     ("schema", "streams", "stream", "errors", "text"),
@@ -39,6 +39,7 @@ BESIDE = {
     ("sync", "children"),
     ("sync", "lookups"),
     ("store", "requesters"),
+    ("store", "stale"),
     ("store", "tables"),
     ("store", "tombstones"),
     ("store", "transactions"),
@@ -50,7 +51,7 @@ BESIDE = {
 # Who may know what is outside: one place for HTTP, few for SQL, one floor that prints.
 OUTSIDE = {
     "httpx": {"client"},
-    "sqlite_utils": {"requesters", "store", "tables", "tombstones"},
+    "sqlite_utils": {"requesters", "stale", "store", "tables", "tombstones"},
     "sqlite3": {"file", "run", "status", "store", "transactions"},
     "click": {"cli", "display", "options"},
     "subprocess": {"serving"},

@@ -1,0 +1,75 @@
+"""Which parents' children are stale: read before the parent last changed, or never. SQL only."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from sqlite_utils import Database
+
+from pylon_to_sqlite.stream import Stream
+
+BATCH = 500
+
+_STALE = """
+    FROM {parent} AS p
+    LEFT JOIN _pylon_children AS m ON m.stream = :stream AND m.parent = p.id
+    WHERE p.deleted_at IS NULL AND p.placeholder = 0
+      AND (m.parent IS NULL OR m.read_for IS NOT p.{watermark}
+           OR m.again_at <= :now OR m.read_at < :full)
+"""
+
+
+def stale_sql(stream: Stream) -> str:
+    """FROM and WHERE of the parents whose children are stale; takes :stream, :now and :full."""
+    assert stream.parent
+    return _STALE.format(parent=stream.parent.name, watermark=stream.parent.watermark)
+
+
+class Parent(NamedTuple):
+    """A parent whose children are to be read, and the state of it that they are read for."""
+
+    key: str
+    changed_at: str | None
+
+
+def stale(db: Database, stream: Stream, now: str, full: str | None) -> Iterator[Parent]:
+    """Parents whose children must be read, newest first, each once. It may be written to
+    while this goes on: what is read meanwhile is not given again."""
+    assert stream.parent
+    watermark = stream.parent.watermark
+    last: tuple[str | None, str] | None = None
+    for order in ("p.created_at IS NOT NULL", "p.created_at IS NULL"):
+        while True:
+            beyond = "1"
+            if last is not None and last[0] is not None:
+                beyond = "(p.created_at, p.id) < (:created_at, :id)"
+            elif last is not None:
+                beyond = "p.id < :id"
+            created_at, key = last or (None, None)
+            batch = db.execute(
+                f"SELECT p.id, p.created_at, p.{watermark}"
+                f"{stale_sql(stream)} AND {order} AND {beyond}"
+                " ORDER BY p.created_at DESC, p.id DESC LIMIT :limit",
+                {
+                    "stream": stream.name,
+                    "now": now,
+                    "full": full,
+                    "created_at": created_at,
+                    "id": key,
+                    "limit": BATCH,
+                },
+            ).fetchall()
+            for key, created_at, changed_at in batch:
+                last = (created_at, key)
+                yield Parent(key, changed_at)
+            if len(batch) < BATCH:
+                last = None
+                break
+
+
+def count_stale(db: Database, stream: Stream, now: str, full: str | None) -> int:
+    """How many parents' children must be read."""
+    row = db.execute(
+        f"SELECT count(*) {stale_sql(stream)}",
+        {"stream": stream.name, "now": now, "full": full},
+    ).fetchone()
+    return int(row[0])
