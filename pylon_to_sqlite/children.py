@@ -26,6 +26,15 @@ class Result:
     ended: bool = False
 
 
+@dataclass(frozen=True)
+class Progress:
+    """How far a stream is. `total` is known for children: the parents to read them for."""
+
+    stream: Stream
+    done: int
+    total: int | None = None
+
+
 @dataclass
 class Parts:
     """The parts of a list that is asked for in parts, each read by one of the readers: parents, or

@@ -5,63 +5,21 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timezone
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pylon_to_sqlite.display import Display, shown, table
-from pylon_to_sqlite.errors import Busy, MoreToDo, PylonError, Unauthorized, Unusable
+from pylon_to_sqlite.errors import Unauthorized
+from pylon_to_sqlite.exits import FAILED, exit_statuses
 from pylon_to_sqlite.options import connects, past, seconds, share_of, stream_names
 
 if TYPE_CHECKING:
     from pylon_to_sqlite.client import Client
     from pylon_to_sqlite.run import Outcome, Wishes
-
-# Seconds that a worker may take to notice that the run is over.
-PATIENCE = 1.0
-
-FAILED, USAGE, NOT_AUTHORISED, BUSY, MORE_TO_DO = 1, 2, 3, 4, 5
-
-
-@contextmanager
-def _exit_statuses(stopped: str = "Stopped.") -> Iterator[None]:
-    """Turn each error into one line on stderr and its exit status."""
-    try:
-        yield
-    except PylonError as error:
-        click.echo(f"Error: {shown(str(error))}", err=True)
-        statuses = {Unauthorized: NOT_AUTHORISED, Busy: BUSY, Unusable: USAGE}
-        _leave(statuses.get(type(error), FAILED))
-    except OSError as error:
-        # Such as a full disk behind standard output, which would fail again at the very end.
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - stays open to the very end
-        click.echo(f"Error: {error.strerror or error}", err=True)
-        _leave(FAILED)
-    except (KeyboardInterrupt, MoreToDo):
-        click.echo(stopped, err=True)
-        _leave(MORE_TO_DO)
-
-
-def _leave(status: int) -> NoReturn:
-    """Exit soon, even while a worker waits for an answer that may take Pylon a minute."""
-    import threading
-    import time
-
-    end = time.monotonic() + PATIENCE
-    workers = [thread for thread in threading.enumerate() if thread.name.startswith("lane ")]
-    for worker in workers:
-        worker.join(max(0, end - time.monotonic()))
-    if any(worker.is_alive() for worker in workers):
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
-    sys.exit(status)
-
 
 db_path = click.Path(path_type=Path)
 
@@ -101,7 +59,7 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; what it printed is out, or the error told, when it ends."""
-        with _exit_statuses():
+        with exit_statuses():
             result = super().invoke(ctx)
             sys.stdout.flush()
             return result
@@ -190,6 +148,11 @@ def streams(as_json: bool) -> None:
     help="Take only issues updated since then (a date, or an RFC 3339 time); remembered in the"
     " file. An earlier date later loads what was skipped.",
 )
+@click.option(
+    "--reconcile",
+    is_flag=True,
+    help="Compare all issues with Pylon's list of them now; it is done once a day anyway.",
+)
 @click.option("--full", is_flag=True, help="Read everything again, messages and threads too.")
 @click.option(
     "--allow-deletes",
@@ -228,6 +191,7 @@ def sync(
     auth: Path,
     api_url: str | None,
     since: str | None,
+    reconcile: bool,
     full: bool,
     allow_deletes: tuple[str, ...],
     max_time: float | None,
@@ -249,7 +213,7 @@ def sync(
     from pylon_to_sqlite.run import Wishes
     from pylon_to_sqlite.streams import BY_NAME, chosen
 
-    with _exit_statuses("Stopped. What was read is committed; run it again to go on."):
+    with exit_statuses("Stopped. What was read is committed; run it again to go on."):
         if since and not any(stream.watermark for stream in chosen(streams)):
             raise click.UsageError("--since is about issues, and these streams hold none")
         # Before the token is looked for: a file that cannot be used is told first.
@@ -261,6 +225,7 @@ def sync(
             chosen(streams),
             since=since,
             full=full,
+            reconcile=reconcile,
             workers=workers,
             until=until,
             allow_deletes=[BY_NAME[name] for name in allow_deletes],

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from pylon_to_sqlite.children import Result
+    from pylon_to_sqlite.children import Progress, Result
     from pylon_to_sqlite.client import Answer
     from pylon_to_sqlite.run import Outcome
-    from pylon_to_sqlite.sync import Progress
 
 # Seconds between two lines on what is at work: on a terminal, elsewhere.
 REDRAW = 0.1
@@ -125,6 +124,14 @@ class Display:
             f" {requests:,} requests in {_span(took)},"
             f" {_span(waited)} of waiting for the rate limit"
         )
+        found = outcome.compared
+        if found.error:
+            self._line(f"Comparing all issues: {shown(found.error)}")
+        elif found.issues:
+            self._line(
+                f"Compared {found.issues:,} issues: {found.gone:,} gone, {found.changed:,} had"
+                f" changed without a sign, {found.missing:,} missing"
+            )
         failed = [result.stream.name for result in outcome.results if result.error]
         if failed:
             self._line(f"Failed: {', '.join(failed)}. Run it again to go on.")

@@ -61,7 +61,9 @@ class LookUps:
         if not self._left and looked != self._looked:
             self._looked = looked
             before = iso(moment(self.wall()) - AGAIN_AFTER)
-            found = self.store.unlisted(self.stream, before) if looked[0] else []
+            # Without its list, nobody knows who is in none.
+            is_read = self.result.ended and not self.result.error
+            found = self.store.unlisted(self.stream, before) if is_read else []
             self._left.extend(key for key in found if key not in self._asked)
             self._asked.update(found)
         return self._left.popleft() if self._left else None

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from pylon_to_sqlite.errors import Unexpected
 from pylon_to_sqlite.stream import Stream
+from pylon_to_sqlite.streams import PAGE
 
 # A window begins this long before the watermark: payload times are cut to seconds, and others
 # saw changes become searchable seconds to minutes late. Upserts make the overlap free.
@@ -131,6 +132,25 @@ def request_by_id(stream: Stream, key: str) -> Request:
     """The request for one record of a list."""
     path = f"{stream.path}/{path_segment(key)}"
     return Request("GET", path, f"{stream.path}/{{id}}", is_for_one=True)
+
+
+def window_from(start: str, seconds: int, end: str) -> Window:
+    """The window of so many seconds that begins at `start`, and ends at `end` at the latest."""
+    return Window(start, min(_less(start, -seconds), end))
+
+
+def request_created(window: Window, cursor: str | None) -> Request:
+    """The next page of the issues that were created in a window, whatever changed since. Asked for
+    a second more on both sides: nobody knows whether the bounds belong to it."""
+    assert window.after
+    params = {
+        "start_time": iso(moment(window.after) - MARGIN),
+        "end_time": iso(moment(window.before) + MARGIN),
+        "limit": str(PAGE),
+    }
+    if cursor:
+        params["cursor"] = cursor
+    return Request("GET", "/issues", "/issues", params, cursor=cursor, limit=PAGE)
 
 
 def path_segment(key: str | None) -> str:

@@ -9,14 +9,15 @@ from importlib.metadata import version
 from pathlib import Path
 
 from pylon_to_sqlite import file
-from pylon_to_sqlite.children import Result
+from pylon_to_sqlite.children import Progress, Result
 from pylon_to_sqlite.client import Client, Me
 from pylon_to_sqlite.errors import MoreToDo, PylonError, Unauthorized, Unavailable
 from pylon_to_sqlite.plan import iso
+from pylon_to_sqlite.reconcile import Compared
 from pylon_to_sqlite.schema import VERSION
 from pylon_to_sqlite.store import Store
 from pylon_to_sqlite.stream import Stream
-from pylon_to_sqlite.sync import Progress, Sync
+from pylon_to_sqlite.sync import Sync
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Wishes:
     workers: int = 1
     allow_deletes: Collection[Stream] = ()
     """Streams whose lists may lack most of what is here."""
+    reconcile: bool = False
+    """Compare all issues now, and not only once a day."""
     until: float | None = None
     """When to stop with what there is, in seconds of the steady clock."""
 
@@ -40,6 +43,7 @@ class Outcome:
     me: Me
     results: Sequence[Result]
     new_columns: Sequence[str]
+    compared: Compared
 
     @property
     def failed(self) -> bool:
@@ -101,6 +105,7 @@ def _run(
         full=wishes.full,
         workers=wishes.workers,
         allow_deletes=wishes.allow_deletes,
+        reconcile=wishes.reconcile,
         check=check,
         on_progress=on_progress,
         on_result=on_result,
@@ -114,7 +119,7 @@ def _run(
         raise
     finally:
         store.end_run(run, outcome, client.requests, client.waited, wall())
-    return Outcome(me, results, store.tables.new_columns)
+    return Outcome(me, results, store.tables.new_columns, sync.compared)
 
 
 def _check_organization(path: Path, known: file.Mirror | None, me: Me) -> None:

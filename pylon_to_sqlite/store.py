@@ -10,13 +10,25 @@ from typing import Any
 from sqlite_utils import Database
 
 from pylon_to_sqlite import requesters, tombstones
-from pylon_to_sqlite.plan import Checkpoint, fingerprint, iso, moment, read_again_at, restarted
+from pylon_to_sqlite.plan import (
+    Checkpoint,
+    Window,
+    fingerprint,
+    iso,
+    moment,
+    read_again_at,
+    restarted,
+)
 from pylon_to_sqlite.rows import Rows
 from pylon_to_sqlite.schema import TABLES, live
 from pylon_to_sqlite.stale import Parent, count_stale, stale
 from pylon_to_sqlite.stream import Stream
+from pylon_to_sqlite.streams import ISSUES
 from pylon_to_sqlite.tables import Tables
 from pylon_to_sqlite.transactions import BUSY_SECONDS, NOTICE, Transactions
+
+# The name that the comparison of all issues has among the checkpoints.
+RECONCILED = "reconcile"
 
 BEFORE_PYLON = "2015-01-01T00:00:00Z"
 
@@ -214,6 +226,47 @@ class Store:
         if row[0] is None:
             return BEFORE_PYLON
         return max(iso(moment(row[0]) - timedelta(days=730)), BEFORE_PYLON)
+
+    def reconciled(self) -> Checkpoint:
+        """Where the comparison of all issues is: reconcile.py."""
+        row = self._one("SELECT state FROM _pylon_checkpoints WHERE stream = ?", RECONCILED)
+        return Checkpoint.from_json(row[0]) if row else Checkpoint()
+
+    def save_reconciled(self, checkpoint: Checkpoint) -> None:
+        with self.transactions.one():
+            self.db.execute(
+                "INSERT OR REPLACE INTO _pylon_checkpoints VALUES (?, '', ?, NULL)",
+                [RECONCILED, checkpoint.to_json()],
+            )
+
+    def commit_compared(self, batch: Sequence[Rows], now: str) -> Counts:
+        """Issues as a list gave them, where they differ from what is here; but not what is newer
+        here than there, nor what is outside the scope of the mirror."""
+        keys = json.dumps([rows.row["id"] for rows in batch])
+        since = self.checkpoint(ISSUES).since or ""
+        with self.transactions.one():
+            here = dict(
+                self.db.execute(
+                    "SELECT id, coalesce(updated_at, '') FROM issues WHERE placeholder = 0"
+                    " AND id IN (SELECT value FROM json_each(?))",
+                    [keys],
+                ).fetchall()
+            )
+            wanted = [
+                rows
+                for rows in batch
+                if str(rows.row["updated_at"] or "") >= here.get(rows.row["id"], since)
+            ]
+            counts = self._write(ISSUES, wanted, now)
+            tombstones.found(self.db, ISSUES, [(rows.row["id"],) for rows in batch])
+        return counts
+
+    def unseen_issues(self, window: Window) -> tuple[int, list[str]]:
+        """How many live issues were created in a window, and the keys of those that its list did
+        not have."""
+        return tombstones.unseen(
+            self.db, ISSUES, "created_at >= :after AND created_at < :before", window._asdict()
+        )
 
     def decide_requesters(self, now: str, keys: Sequence[str] | None = None) -> None:
         """Say of the issues (all, or those of `keys`) whether a contact or a user asked.

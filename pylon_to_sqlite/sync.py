@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from pylon_to_sqlite import plan
-from pylon_to_sqlite.children import Parts, Result, StaleParents
+from pylon_to_sqlite.children import Parts, Progress, Result, StaleParents
 from pylon_to_sqlite.errors import (
     Gone,
     PylonError,
@@ -16,10 +16,12 @@ from pylon_to_sqlite.errors import (
 from pylon_to_sqlite.lanes import Lanes, Steps
 from pylon_to_sqlite.lookups import LookUps
 from pylon_to_sqlite.plan import Checkpoint, Page, Request
+from pylon_to_sqlite.reconcile import Compared, Reconciliation
 from pylon_to_sqlite.rows import Rows, rows_of
 from pylon_to_sqlite.stale import Parent
 from pylon_to_sqlite.store import Store
 from pylon_to_sqlite.stream import Stream
+from pylon_to_sqlite.streams import ISSUES
 
 # A walk whose cursor Pylon refuses begins again; more often than this, something else is wrong.
 RESTARTS = 2
@@ -32,15 +34,6 @@ class Source(Protocol):
 
     def fetch(self, request: Request) -> Page: ...
     def now(self) -> str: ...
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a stream is. `total` is known for children: the parents to read them for."""
-
-    stream: Stream
-    done: int
-    total: int | None = None
 
 
 def _ignore(_: object) -> None:
@@ -57,7 +50,8 @@ class Sync:
 
     `wall` is this machine's time, which rows are stamped with; Pylon's own, which decides what to
     ask for, is `source.now()`. `workers` ask side by side in each lane; lists of the streams in
-    `allow_deletes` may lack most of what is here; `check` is called between requests and may raise
+    `allow_deletes` may lack most of what is here; `reconcile` compares all issues, whether or not a
+    day has passed since it was last done; `check` is called between requests and may raise
     to end the run.
     """
 
@@ -68,10 +62,12 @@ class Sync:
     full: bool = False
     workers: int = 1
     allow_deletes: Collection[Stream] = ()
+    reconcile: bool = False
     check: Callable[[], None] = _go_on
     on_progress: Callable[[Progress], None] = _ignore
     on_result: Callable[[Result], None] = _ignore
     results: dict[str, Result] = field(default_factory=dict)
+    compared: Compared = field(default_factory=Compared)
     _through: list[Stream] = field(default_factory=list)
     _run: int = 0
 
@@ -91,6 +87,12 @@ class Sync:
                     stream, self.store, self.results[stream.name], self._all_ended, self.wall
                 )
                 steps.extend(look_ups.reader() for _ in range(self.workers))
+        reconciliation = Reconciliation(
+            self.store, self.source.now, self.wall, self.reconcile, ISSUES in self.allow_deletes
+        )
+        self.compared = reconciliation.found
+        if ISSUES in streams:
+            steps.append(self._after(ISSUES, reconciliation.steps()))
         writing = self.store.transactions
         with writing.grouped():
             Lanes(self.source.fetch, self.workers, self.check, writing.settle).run(steps)
@@ -147,6 +149,13 @@ class Sync:
 
     def _record(self, result: Result) -> None:
         self.store.end_stream(self._run, result.stream, result.error, result.counts, self.wall())
+
+    def _after(self, stream: Stream, steps: Steps) -> Steps:
+        """The steps, once the stream is through, and only if all of it is there."""
+        while not self._has_ended(stream):
+            yield None
+        if self.results[stream.name].error is None:
+            yield from steps
 
     def _all_ended(self) -> bool:
         return all(result.ended for result in self.results.values())

@@ -96,6 +96,17 @@ def mark_unseen(
     return gone
 
 
+def unseen(
+    db: Database, stream: Stream, where: str, params: dict[str, Any]
+) -> tuple[int, list[str]]:
+    """How many live rows a condition names, and the keys of those that no walk came by."""
+    named = f"FROM {stream.name} WHERE {where} AND {live(TABLES[stream.name])}"
+    params = {**params, "stream": stream.name}
+    (total,) = db.execute(f"SELECT count(*) {named}", params).fetchone()
+    missing = db.execute(f"SELECT {stream.key[0]} {named} AND NOT {_WALKED}", params)
+    return total, [row[0] for row in missing]
+
+
 def _mark_children(
     db: Database, stream: Stream, parents: str, params: dict[str, Any], now: str
 ) -> None:

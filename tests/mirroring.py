@@ -48,6 +48,7 @@ def sync(
     since: str | None = None,
     full: bool = False,
     allow_deletes: Sequence[str] = (),
+    reconcile: bool = False,
     transport: httpx.BaseTransport | None = None,
     on_result: Callable[[Any], None] = lambda _: None,
 ) -> Outcome:
@@ -57,7 +58,7 @@ def sync(
         Client(TOKEN, "http://localhost", transport, Clock(clock.now, clock.sleep, clock.now))
     ) as client:
         allowed = [BY_NAME[name] for name in allow_deletes]
-        wishes = Wishes(chosen(names), since, full, allow_deletes=allowed)
+        wishes = Wishes(chosen(names), since, full, allow_deletes=allowed, reconcile=reconcile)
         return mirror(path, client, wishes, lambda _: None, on_result)
 
 

@@ -14,8 +14,8 @@ NAME = PACKAGE.name
 # From the top; whatever stands on one floor does not know the others there.
 FLOORS = (
     ("__main__",),
-    ("cli", "display", "options"),
-    ("run", "sync", "children", "lookups", "status", "serving", "raw"),
+    ("cli", "display", "exits", "options"),
+    ("run", "sync", "children", "lookups", "reconcile", "status", "serving", "raw"),
     (
         *("client", "answers", "lanes", "file", "auth", "metadata"),
         *("store", "requesters", "stale", "tables", "tombstones", "transactions"),
@@ -31,6 +31,8 @@ FLOOR = {module: len(FLOORS) - at for at, floor in enumerate(FLOORS) for module 
 # made of what a stream is.
 BESIDE = {
     ("cli", "display"),
+    ("cli", "exits"),
+    ("exits", "display"),
     ("cli", "options"),
     ("client", "answers"),
     ("run", "children"),
@@ -38,6 +40,8 @@ BESIDE = {
     ("lookups", "children"),
     ("sync", "children"),
     ("sync", "lookups"),
+    ("sync", "reconcile"),
+    ("run", "reconcile"),
     ("store", "requesters"),
     ("store", "stale"),
     ("store", "tables"),
@@ -53,7 +57,7 @@ OUTSIDE = {
     "httpx": {"client"},
     "sqlite_utils": {"requesters", "stale", "store", "tables", "tombstones"},
     "sqlite3": {"file", "run", "status", "store", "transactions"},
-    "click": {"cli", "display", "options"},
+    "click": {"cli", "display", "exits", "options"},
     "subprocess": {"serving"},
 }
 

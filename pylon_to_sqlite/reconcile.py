@@ -1,0 +1,145 @@
+"""Compares all issues on both sides: what is deleted, merged or moved leaves no other sign.
+
+Issues are listed by their creation, window after window from the oldest on, as whole records. It
+is done once a day, beside all else, and goes on where a run was stopped.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from pylon_to_sqlite import plan
+from pylon_to_sqlite.errors import Gone, PylonError, Refused, Unauthorized, Unexpected
+from pylon_to_sqlite.lanes import Steps
+from pylon_to_sqlite.plan import Checkpoint, Window
+from pylon_to_sqlite.rows import rows_of
+from pylon_to_sqlite.store import Store
+from pylon_to_sqlite.streams import ISSUE_MESSAGES, ISSUES
+
+EVERY = timedelta(days=1)
+# Seconds of creation that one question may span: a year at most since autumn 2026, thirty days
+# before; a question asks for a little more on both sides.
+SPANS = tuple(int(timedelta(days=days).total_seconds()) - 10 for days in (365, 30, 7, 1))
+# So many issues of a window may be missing, or half of them, before that is no news but a fault.
+FEW = 5
+
+
+@dataclass
+class Compared:
+    """What was found; `error` where it could not be finished."""
+
+    issues: int = 0
+    gone: int = 0
+    changed: int = 0
+    missing: int = 0
+    error: str | None = None
+
+
+@dataclass
+class Reconciliation:
+    """One comparison, or the rest of one. `is_wanted` does not wait until a day has passed."""
+
+    store: Store
+    now: Callable[[], str]
+    wall: Callable[[], str]
+    is_wanted: bool = False
+    is_allowed: bool = False
+
+    def __post_init__(self) -> None:
+        self.found = Compared()
+
+    def steps(self) -> Steps:
+        """Compare, if it is time. What goes wrong is found too, and fails nothing else."""
+        try:
+            yield from self._compare()
+        except Unauthorized:
+            raise
+        except PylonError as error:
+            self.found.error = str(error)
+
+    def _compare(self) -> Steps:
+        checkpoint = self._begun()
+        while checkpoint and checkpoint.since and checkpoint.since < (checkpoint.as_of or ""):
+            span = checkpoint.span or SPANS[0]
+            window = plan.window_from(checkpoint.since, span, checkpoint.as_of or "")
+            try:
+                yield from self._read(window)
+            except Refused as error:
+                smaller = [one for one in SPANS if one < span]
+                if error.status != 400 or not smaller:
+                    raise
+                checkpoint = replace(checkpoint, span=smaller[0])
+                continue
+            yield from self._see_to_unseen(window)
+            checkpoint = replace(checkpoint, since=window.before)
+            self.store.save_reconciled(checkpoint)
+        if checkpoint:
+            done = Checkpoint(watermark=checkpoint.narrowed, span=checkpoint.span)
+            self.store.save_reconciled(done)
+
+    def _begun(self) -> Checkpoint | None:
+        """Where the comparison is; None when there is nothing to compare now. Its `since` is how
+        far it has come, `as_of` where it ends, `narrowed` when it began."""
+        checkpoint, until = self.store.reconciled(), self.store.checkpoint(ISSUES).watermark
+        if until is None:
+            return None
+        if checkpoint.as_of and not self.is_wanted:
+            return checkpoint
+        now = self.now()
+        if checkpoint.watermark is None and not self.is_wanted:
+            # All of it has only just been loaded.
+            self.store.save_reconciled(replace(checkpoint, watermark=now))
+            return None
+        due = plan.iso(plan.moment(checkpoint.watermark or now) + EVERY)
+        if now < due and not self.is_wanted:
+            return None
+        begun = replace(checkpoint, since=self.store.earliest(), as_of=until, narrowed=now)
+        self.store.save_reconciled(begun)
+        return begun
+
+    def _read(self, window: Window) -> Steps:
+        """Read the issues that were created in a window, and write what differs."""
+        self.store.begin_walk(ISSUES)
+        cursor: str | None = None
+        seen: set[str] = set()
+        is_asked_again = False
+        while True:
+            request = plan.request_created(window, cursor)
+            page = yield request
+            if page.is_silent and not is_asked_again:
+                is_asked_again = True
+                continue
+            plan.see(request, page, seen)
+            batch = [rows_of(ISSUES, record) for record in page.records]
+            counts = self.store.commit_compared(batch, self.wall())
+            # Those on an edge are in two windows.
+            times = [str(rows.row["created_at"] or "") for rows in batch]
+            self.found.issues += sum((window.after or "") <= one < window.before for one in times)
+            self.found.missing += counts.new
+            self.found.changed += counts.changed
+            if page.cursor is None:
+                return
+            cursor = page.cursor
+
+    def _see_to_unseen(self, window: Window) -> Steps:
+        """Ask by id for the issues that are here and were not in the list. A list can lack what is
+        there; the issue itself tells."""
+        total, missing = self.store.unseen_issues(window)
+        if len(missing) > FEW and 2 * len(missing) > total and not self.is_allowed:
+            raise Unexpected(
+                f"Pylon's list lacks {len(missing):,} of the {total:,} issues that are here and"
+                f" were created from {window.after} to {window.before}. If they are gone, say so"
+                " once with --allow-deletes issues"
+            )
+        for key in missing:
+            try:
+                page = yield plan.request_for_one(ISSUE_MESSAGES, key)
+            except Gone:
+                self.found.gone += self.store.parent_gone(ISSUES, key, self.wall())
+            except Unauthorized:
+                raise
+            except PylonError:
+                continue
+            else:
+                batch = [rows_of(ISSUES, record) for record in page.records]
+                self.found.changed += self.store.commit_compared(batch, self.wall()).changed

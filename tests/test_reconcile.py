@@ -1,0 +1,187 @@
+"""All issues on both sides are compared once a day: what no change tells of is found out."""
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from desk import Desk, open_desk, open_issue
+from mirroring import DAY, die, errors, live, rows, sync
+from oracle import differences
+from test_truth import Edited, Payload
+
+from pylon_to_sqlite.reconcile import Compared
+from pylon_to_sqlite.sandbox.api import Api
+from pylon_to_sqlite.sandbox.workspace import Workspace
+
+
+def test_deleted_issues_are_found_within_a_day(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    """With their messages and threads; and their words leave the full-text index."""
+    sync(path, api, clock)
+    desk.workspace.delete_issue(desk.issues[1])
+    clock.sleep(3600)
+    assert sync(path, api, clock).compared == Compared()
+    assert len(live(path, "issues")) == 4
+    clock.sleep(DAY)
+    outcome = sync(path, api, clock)
+    assert errors(outcome) == {}
+    assert outcome.compared == Compared(issues=3, gone=1)
+    assert differences(path, desk.workspace) == []
+    (gone,) = rows(path, "SELECT * FROM issues WHERE deleted_at IS NOT NULL")
+    assert (gone["id"], gone["title"]) == (desk.issues[1], "Question 1")
+    found = rows(path, "SELECT rowid FROM issue_messages_fts('because')")
+    assert len(found) == 3
+    # And no more than once a day.
+    before = api.count("GET /issues")
+    assert sync(path, api, clock).compared == Compared()
+    assert api.count("GET /issues") == before
+
+
+def test_it_is_done_at_once_where_that_is_wanted(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    """Merged accounts move their issues, and no updated_at tells of it."""
+    sync(path, api, clock)
+    desk.workspace.merge_accounts(desk.accounts[0], desk.accounts[1:])
+    desk.workspace.change_issue(desk.issues[2], title="Changed quietly", touch=False)
+    clock.sleep(60)
+    outcome = sync(path, api, clock, reconcile=True)
+    assert outcome.compared == Compared(issues=4, changed=3)
+    assert differences(path, desk.workspace) == []
+    assert sync(path, api, clock, reconcile=True).compared == Compared(issues=4)
+
+
+def test_issues_that_are_missing_are_taken(path: Path, desk: Desk, api: Api, clock: Any) -> None:
+    """Whyever they are: for one, an index of Pylon's that lagged for hours."""
+
+    def edit(request: httpx.Request, payload: Payload, headers: dict[str, str]) -> None:
+        if request.url.path == "/issues/search":
+            payload["data"] = [one for one in payload["data"] if one["id"] != desk.issues[2]]
+
+    sync(path, api, clock, transport=Edited(api, edit))
+    assert len(live(path, "issues")) == 3
+    clock.sleep(3600)
+    assert sync(path, api, clock).compared.missing == 0
+    clock.sleep(DAY)
+    assert sync(path, api, clock).compared == Compared(issues=4, missing=1)
+    sync(path, api, clock)
+    assert differences(path, desk.workspace) == []
+
+
+def test_it_stays_within_the_scope_of_the_mirror(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    """Issues that --since leaves out are not taken, nor those created after the watermark."""
+    new = open_issue(desk, 7)
+    clock.sleep(600)
+    since = "2026-07-01T12:00:00Z"
+    sync(path, api, clock, since=since)
+    assert [row["id"] for row in live(path, "issues")] == [new]
+    outcome = sync(path, api, clock, reconcile=True)
+    assert outcome.compared.missing == outcome.compared.gone == 0
+    assert [row["id"] for row in live(path, "issues")] == [new]
+
+
+@pytest.mark.parametrize("max_days", [365.0, 30.0, 7.0])
+def test_windows_are_as_wide_as_pylon_takes_them(
+    path: Path, workspace: Workspace, clock: Any, max_days: float
+) -> None:
+    """No issue on an edge between two of them is lost, and what fits is remembered."""
+    desk = open_desk(workspace, issues=0)
+    start = clock.now()
+    for number in range(60):
+        clock.time = start + number * 2.5 * DAY
+        open_issue(desk, number)
+    clock.sleep(DAY)
+    api = Api(workspace, allowance=None, max_list_days=max_days)
+    sync(path, api, clock)
+    for issue in desk.issues[::7]:
+        workspace.delete_issue(issue)
+    outcome = sync(path, api, clock, reconcile=True)
+    assert outcome.compared == Compared(issues=51, gone=9)
+    assert differences(path, workspace) == []
+    refused = [one for one in api.log if one.path == "/issues" and one.status == 400]
+    assert len(refused) == {365.0: 0, 30.0: 1, 7.0: 2}[max_days]
+    sync(path, api, clock, reconcile=True)
+    again = [one for one in api.log if one.path == "/issues" and one.status == 400]
+    assert len(again) == len(refused)
+
+
+def test_one_that_dies_goes_on_where_it_was(path: Path, workspace: Workspace, clock: Any) -> None:
+    desk = open_desk(workspace, issues=0)
+    start = clock.now()
+    for number in range(30):
+        clock.time = start + number * 5 * DAY
+        open_issue(desk, number)
+    clock.sleep(DAY)
+    api = Api(workspace, allowance=None, max_list_days=30.0)
+    sync(path, api, clock)
+    for issue in desk.issues[::5]:
+        workspace.delete_issue(issue)
+    asked = []
+    for _ in range(40):
+        clock.sleep(60)
+        before = api.count("GET /issues")
+        is_dead = die(path, api, clock, 26, reconcile=not asked)
+        asked.append(api.count("GET /issues") - before)
+        if not is_dead:
+            break
+    else:
+        pytest.fail("it never comes to an end")
+    assert len(asked) > 2
+    assert differences(path, workspace) == []
+
+
+def test_a_list_that_lacks_what_is_there_is_not_believed(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    """The issue itself is asked; and where most are missing, nobody is."""
+    sync(path, api, clock)
+
+    def lacks(*missing: str) -> Edited:
+        def edit(request: httpx.Request, payload: Payload, headers: dict[str, str]) -> None:
+            if request.url.path == "/issues" and payload.get("data"):
+                payload["data"] = [one for one in payload["data"] if one["id"] not in missing]
+
+        return Edited(api, edit)
+
+    outcome = sync(path, api, clock, reconcile=True, transport=lacks(desk.issues[0]))
+    assert outcome.compared == Compared(issues=3)
+    for number in range(6):
+        open_issue(desk, number)
+    clock.sleep(DAY)
+    sync(path, api, clock)
+    outcome = sync(path, api, clock, reconcile=True, transport=lacks(*desk.issues[:8]))
+    assert outcome.compared.gone == 0
+    assert "lacks 8 of the 10 issues" in str(outcome.compared.error)
+    assert errors(outcome) == {}
+    assert differences(path, desk.workspace) == []
+
+
+@pytest.mark.parametrize("fault", ["500", "403", "404", "torn", "no-data", "data-object", "no-key"])
+def test_what_goes_wrong_fails_nothing_else(
+    path: Path, desk: Desk, api: Api, clock: Any, fault: str
+) -> None:
+    sync(path, api, clock)
+    desk.workspace.delete_issue(desk.issues[0])
+    api.misbehave(fault, "/issues", times=-1)
+    outcome = sync(path, api, clock, reconcile=True)
+    assert errors(outcome) == {}
+    api.behave()
+    outcome = sync(path, api, clock, reconcile=True)
+    assert differences(path, desk.workspace) == []
+
+
+def test_what_is_newer_here_is_not_overwritten(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    """An old page from a cache."""
+    sync(path, api, clock)
+    api.misbehave("stale-page", "/issues", times=-1)
+    clock.sleep(60)
+    desk.workspace.change_issue(desk.issues[0], title="New title")
+    clock.sleep(600)
+    sync(path, api, clock, reconcile=True)
+    assert differences(path, desk.workspace) == []
