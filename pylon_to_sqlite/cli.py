@@ -153,6 +153,13 @@ def streams(as_json: bool) -> None:
     is_flag=True,
     help="Compare all issues with Pylon's list of them now; it is done once a day anyway.",
 )
+@click.option(
+    "--verify",
+    metavar="DAYS",
+    type=click.IntRange(1, 36500),
+    help="Read the messages and threads again of issues that had messages in so many days: edits"
+    " may leave no other sign.",
+)
 @click.option("--full", is_flag=True, help="Read everything again, messages and threads too.")
 @click.option(
     "--allow-deletes",
@@ -192,6 +199,7 @@ def sync(
     api_url: str | None,
     since: str | None,
     reconcile: bool,
+    verify: int | None,
     full: bool,
     allow_deletes: tuple[str, ...],
     max_time: float | None,
@@ -226,6 +234,7 @@ def sync(
             since=since,
             full=full,
             reconcile=reconcile,
+            verify=verify,
             workers=workers,
             until=until,
             allow_deletes=[BY_NAME[name] for name in allow_deletes],

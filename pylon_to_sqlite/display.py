@@ -132,6 +132,11 @@ class Display:
                 f"Compared {found.issues:,} issues: {found.gone:,} gone, {found.changed:,} had"
                 f" changed without a sign, {found.missing:,} missing"
             )
+        if not outcome.is_purged:
+            self._line(
+                "Words that were changed or deleted are still in the file, for another program"
+                " reads it: the next run removes them."
+            )
         failed = [result.stream.name for result in outcome.results if result.error]
         if failed:
             self._line(f"Failed: {', '.join(failed)}. Run it again to go on.")

@@ -20,38 +20,54 @@ def view_of(table: str) -> str:
 
 
 def created(table: str) -> Iterator[str]:
-    """What creates the index of a table and fills it.
-
-    The triggers fire only where the words change, or whether they are live: most updates do
-    neither, and each entry costs an index more than a row costs its table.
-    """
-    index, columns = index_of(table), FULL_TEXT[table]
-    names = ", ".join(columns)
+    """What creates the index of a table, empty as yet."""
+    names = ", ".join(FULL_TEXT[table])
     yield (
         f"CREATE VIEW IF NOT EXISTS {view_of(table)} AS"
         f" SELECT rowid AS docid, {names} FROM {table} WHERE {live(TABLES[table])}"
     )
     yield (
-        f"CREATE VIRTUAL TABLE {index} USING fts5({names}, content='{view_of(table)}',"
+        f"CREATE VIRTUAL TABLE {index_of(table)} USING fts5({names}, content='{view_of(table)}',"
         f" content_rowid='docid', tokenize='{TOKENIZER}')"
     )
+
+
+def filled(table: str) -> str:
+    """What fills an index, whatever it held."""
+    return f"INSERT INTO {index_of(table)}({index_of(table)}) VALUES ('rebuild')"
+
+
+def triggers(table: str) -> dict[str, str]:
+    """By name, what keeps the index of a table true.
+
+    They fire only where words change, or whether they are live: most updates do neither, and each
+    entry costs an index more than a row costs its table. What is taken out stays in the index, out
+    of sight, until that is optimized, so they note it.
+    """
+    index, columns = index_of(table), FULL_TEXT[table]
+    names = ", ".join(columns)
     is_new, was_live = live(TABLES[table], "new"), live(TABLES[table], "old")
     add = f"INSERT INTO {index}(rowid, {names}) SELECT new.rowid, {_of('new', columns)}"
     remove = (
         f"INSERT INTO {index}({index}, rowid, {names})"
-        f" SELECT 'delete', old.rowid, {_of('old', columns)}"
+        f" SELECT 'delete', old.rowid, {_of('old', columns)} WHERE {was_live};"
+        # Not OR IGNORE, which an upsert outside would overrule.
+        f" INSERT INTO _pylon_unpurged SELECT '{index}' WHERE {was_live} AND NOT EXISTS"
+        f" (SELECT 1 FROM _pylon_unpurged WHERE name = '{index}')"
     )
     differs = " OR ".join(f"old.{name} IS NOT new.{name}" for name in columns)
-    yield (f"CREATE TRIGGER {index}_insert AFTER INSERT ON {table} WHEN {is_new} BEGIN {add}; END")
-    yield (
-        f"CREATE TRIGGER {index}_delete AFTER DELETE ON {table} WHEN {was_live} BEGIN {remove}; END"
-    )
-    yield (
-        f"CREATE TRIGGER {index}_update AFTER UPDATE ON {table}"
-        f" WHEN ({was_live}) IS NOT ({is_new}) OR {differs}"
-        f" BEGIN {remove} WHERE {was_live}; {add} WHERE {is_new}; END"
-    )
-    yield f"INSERT INTO {index}({index}) VALUES ('rebuild')"
+    events = {
+        "insert": f"INSERT ON {table} WHEN {is_new} BEGIN {add}; END",
+        "delete": f"DELETE ON {table} WHEN {was_live} BEGIN {remove}; END",
+        "update": (
+            f"UPDATE ON {table} WHEN ({was_live}) IS NOT ({is_new}) OR {differs}"
+            f" BEGIN {remove}; {add} WHERE {is_new}; END"
+        ),
+    }
+    return {
+        f"{index}_{name}": f"CREATE TRIGGER {index}_{name} AFTER {event}"
+        for name, event in events.items()
+    }
 
 
 def _of(row: str, columns: tuple[str, ...]) -> str:

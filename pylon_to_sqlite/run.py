@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from importlib.metadata import version
 from pathlib import Path
 
@@ -32,6 +32,8 @@ class Wishes:
     """Streams whose lists may lack most of what is here."""
     reconcile: bool = False
     """Compare all issues now, and not only once a day."""
+    verify: float | None = None
+    """Read the children of issues again that had messages in so many days."""
     until: float | None = None
     """When to stop with what there is, in seconds of the steady clock."""
 
@@ -44,6 +46,8 @@ class Outcome:
     results: Sequence[Result]
     new_columns: Sequence[str]
     compared: Compared
+    is_purged: bool
+    """Whether nothing is left of words that were changed or deleted."""
 
     @property
     def failed(self) -> bool:
@@ -96,6 +100,12 @@ def _run(
         if wishes.until is not None and client.clock.steady() >= wishes.until:
             raise MoreToDo("the time is up")
 
+    if wishes.verify is not None:
+        began = datetime.fromtimestamp(client.clock.now(), timezone.utc)
+        since = iso(began - timedelta(days=wishes.verify))
+        for stream in wishes.streams:
+            if stream.is_by_staleness:
+                store.doubt_children(stream, since, client.now())
     run = store.begin_run(version("pylon-to-sqlite"), wall())
     sync = Sync(
         client,
@@ -119,7 +129,7 @@ def _run(
         raise
     finally:
         store.end_run(run, outcome, client.requests, client.waited, wall())
-    return Outcome(me, results, store.tables.new_columns, sync.compared)
+    return Outcome(me, results, store.tables.new_columns, sync.compared, store.purge())
 
 
 def _check_organization(path: Path, known: file.Mirror | None, me: Me) -> None:

@@ -139,6 +139,10 @@ BOOKKEEPING: Mapping[str, str] = {
         asked_at TEXT NOT NULL,
         PRIMARY KEY (stream, key)
     """,
+    # Full-text indexes that may still hold words which are gone from their tables.
+    "_pylon_unpurged": """
+        name TEXT PRIMARY KEY
+    """,
     "_pylon_runs": """
         id INTEGER PRIMARY KEY,
         version TEXT NOT NULL,

@@ -69,6 +69,8 @@ class Store:
         # With WAL a Datasette reads while a sync writes.
         self.db.execute("PRAGMA journal_mode = WAL")
         self.db.execute("PRAGMA synchronous = NORMAL")
+        # What is overwritten or deleted is gone: customers' words are in this file.
+        self.db.execute("PRAGMA secure_delete = ON")
         self.db.execute(f"PRAGMA busy_timeout = {int(NOTICE * 1000)}")
 
     def close(self) -> None:
@@ -276,6 +278,30 @@ class Store:
         """
         with self.transactions.one():
             requesters.decide(self.db, now, keys)
+
+    def doubt_children(self, stream: Stream, since: str, now: str) -> None:
+        """Have children read again whose parents had messages since then."""
+        with self.transactions.one():
+            self.db.execute(
+                "UPDATE _pylon_children SET again_at = :now WHERE stream = :stream AND parent IN"
+                " (SELECT issue_id FROM issue_messages WHERE timestamp >= :since)",
+                {"stream": stream.name, "since": since, "now": now},
+            )
+
+    def purge(self) -> bool:
+        """Leave nothing of words that were changed or deleted, in no index, free page or -wal;
+        gives False where another program reads the file, so that it must be done later."""
+        indexes = [row[0] for row in self.db.execute("SELECT name FROM _pylon_unpurged")]
+        if not indexes:
+            return True
+        for index in indexes:
+            with self.transactions.one():
+                self.db.execute(f"INSERT INTO {index}({index}) VALUES ('optimize')")
+        is_busy, _, _ = self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if not is_busy:
+            with self.transactions.one():
+                self.db.execute("DELETE FROM _pylon_unpurged")
+        return not is_busy
 
     def begin_run(self, version: str, now: str) -> int:
         """A new line in `_pylon_runs`; gives its id."""

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from sqlite_utils import Database
 
 from pylon_to_sqlite.errors import Unexpected
-from pylon_to_sqlite.full_text import created, index_of
+from pylon_to_sqlite.full_text import created, filled, index_of, triggers
 from pylon_to_sqlite.rows import OURS, Row, Value
 from pylon_to_sqlite.schema import BOOKKEEPING, FULL_TEXT, INDEXES, SQL_TYPES, TABLES, Table
 
@@ -54,9 +54,7 @@ class Tables:
             # Also in a file that an earlier version made.
             self._index(table)
         for name in FULL_TEXT:
-            if index_of(name) not in there:
-                for sql in created(name):
-                    self.db.execute(sql)
+            self._create_full_text(name, is_there=index_of(name) in there)
 
     def _create(self, table: Table) -> None:
         self.db.table(table.name).create(
@@ -66,6 +64,21 @@ class Tables:
             not_null={"placeholder"} if table.has_placeholder else None,
             defaults={"placeholder": 0} if table.has_placeholder else None,
         )
+
+    def _create_full_text(self, table: str, *, is_there: bool) -> None:
+        """Create the index of a table, or only its triggers: whatever rebuilds a table drops them,
+        and changes that were made without them are in no index."""
+        known = self.db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+        there = dict(known.fetchall())
+        wanted = triggers(table)
+        if is_there and wanted.items() <= there.items():
+            return
+        for sql in () if is_there else created(table):
+            self.db.execute(sql)
+        for name, sql in wanted.items():
+            self.db.execute(f"DROP TRIGGER IF EXISTS {name}")
+            self.db.execute(sql)
+        self.db.execute(filled(table))
 
     def _index(self, table: Table) -> None:
         indexes = {columns for name, columns in INDEXES if name == table.name}

@@ -49,6 +49,7 @@ def sync(
     full: bool = False,
     allow_deletes: Sequence[str] = (),
     reconcile: bool = False,
+    verify: float | None = None,
     transport: httpx.BaseTransport | None = None,
     on_result: Callable[[Any], None] = lambda _: None,
 ) -> Outcome:
@@ -58,7 +59,9 @@ def sync(
         Client(TOKEN, "http://localhost", transport, Clock(clock.now, clock.sleep, clock.now))
     ) as client:
         allowed = [BY_NAME[name] for name in allow_deletes]
-        wishes = Wishes(chosen(names), since, full, allow_deletes=allowed, reconcile=reconcile)
+        wishes = Wishes(
+            chosen(names), since, full, allow_deletes=allowed, reconcile=reconcile, verify=verify
+        )
         return mirror(path, client, wishes, lambda _: None, on_result)
 
 

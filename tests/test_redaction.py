@@ -1,0 +1,119 @@
+"""Words that were redacted, edited or deleted are nowhere in the file any more."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from desk import Desk
+from mirroring import DAY, errors, live, rows, sync
+from oracle import differences
+
+from pylon_to_sqlite.sandbox.api import Api
+
+SECRET = "My password is xylophone-kumquat-42 and must never be read by anybody."
+TRACES = [b"xylophone", b"kumquat", b"password is"]
+
+
+def traces(path: Path) -> list[bytes]:
+    """What of the secret can be found in any file of the mirror, as with grep -a."""
+    files = [one.read_bytes() for one in path.parent.iterdir() if one.name.startswith(path.name)]
+    return [trace for trace in TRACES if any(trace in content for content in files)]
+
+
+@pytest.fixture
+def told(path: Path, desk: Desk, api: Api, clock: Any) -> str:
+    """A secret that a customer wrote in a long message, in the mirror among many other words."""
+    long = f"<p>{'Some words before. ' * 400}</p><p>{SECRET}</p><p>{'And after. ' * 400}</p>"
+    author = desk.contacts[0]
+    message = desk.workspace.reply(desk.issues[0], html=long, author=author)
+    desk.workspace.change_issue(desk.issues[1], title=SECRET, body_html=f"<p>{SECRET}</p>")
+    for number in range(30):
+        html = f"<p>Other words {number}.</p>"
+        desk.workspace.reply(desk.issues[2], html=html, author=author)
+    clock.sleep(DAY)
+    sync(path, api, clock)
+    assert traces(path) == TRACES
+    assert len(rows(path, "SELECT rowid FROM issue_messages_fts('xylophone')")) == 1
+    return message
+
+
+def redact(desk: Desk, message: str, *, touch: bool = True) -> None:
+    desk.workspace.redact_message(message, touch=touch)
+    desk.workspace.change_issue(desk.issues[1], title="Redacted", body_html="<p>Redacted.</p>")
+    for one in desk.workspace.messages(desk.issues[1]):
+        desk.workspace.redact_message(one["id"])
+
+
+def test_redacted_words_are_nowhere_in_the_file(
+    path: Path, desk: Desk, api: Api, clock: Any, told: str
+) -> None:
+    redact(desk, told)
+    clock.sleep(DAY)
+    outcome = sync(path, api, clock)
+    assert outcome.is_purged
+    assert differences(path, desk.workspace) == []
+    assert traces(path) == []
+    assert rows(path, "SELECT * FROM _pylon_unpurged") == []
+
+
+def test_while_another_program_reads_it_is_said_and_done_next_time(
+    path: Path, desk: Desk, api: Api, clock: Any, told: str
+) -> None:
+    redact(desk, told)
+    clock.sleep(DAY)
+    with closing(sqlite3.connect(path)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM issues").fetchone()
+        assert not sync(path, api, clock).is_purged
+    assert sync(path, api, clock).is_purged
+    assert traces(path) == []
+
+
+def test_an_edit_without_a_sign_is_found_when_it_is_looked_for(
+    path: Path, desk: Desk, api: Api, clock: Any, told: str
+) -> None:
+    """Whether Pylon counts a redaction as a change of its issue, nobody knows."""
+    redact(desk, told, touch=False)
+    clock.sleep(DAY)
+    sync(path, api, clock)
+    assert len(rows(path, "SELECT rowid FROM issue_messages_fts('xylophone')")) == 1
+    before = api.count("GET /issues/.*/messages")
+    outcome = sync(path, api, clock, verify=1)
+    assert api.count("GET /issues/.*/messages") == before
+    outcome = sync(path, api, clock, verify=3)
+    assert errors(outcome) == {}
+    assert api.count("GET /issues/.*/messages") == before + 4
+    changed = {one.stream.name: one.counts.changed for one in outcome.results}
+    assert changed["issue_messages"] == 1
+    assert traces(path) == []
+
+
+def test_nothing_is_purged_where_no_word_has_changed(
+    path: Path, desk: Desk, api: Api, clock: Any, told: str
+) -> None:
+    """An index is rewritten for it, which takes its time in a large file."""
+    desk.workspace.change_issue(desk.issues[0], state="closed")
+    desk.workspace.reply(desk.issues[0], html="<p>More.</p>", author=desk.agents[0])
+    clock.sleep(DAY)
+    sync(path, api, clock)
+    assert rows(path, "SELECT * FROM _pylon_unpurged") == []
+
+
+def test_an_index_without_its_triggers_is_made_true_again(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    """Tools that rebuild a table to change a column drop them, and say nothing."""
+    sync(path, api, clock)
+    with closing(sqlite3.connect(path)) as theirs:
+        theirs.execute("DROP TRIGGER issues_fts_update")
+        theirs.execute("UPDATE issues SET title = 'Kumquat' WHERE number = 1")
+        theirs.commit()
+    assert rows(path, "SELECT rowid FROM issues_fts('kumquat')") == []
+    sync(path, api, clock)
+    assert len(rows(path, "SELECT rowid FROM issues_fts('kumquat')")) == 1
+    assert len(live(path, "issues")) == 4
+    with closing(sqlite3.connect(path)) as connection:
+        check = "INSERT INTO issues_fts(issues_fts, rank) VALUES ('integrity-check', 1)"
+        connection.execute(check)
