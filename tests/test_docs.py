@@ -10,7 +10,7 @@ from cogapp import Cog
 from conftest import FakeClock
 from mirroring import rows, sync
 
-from pylon_to_sqlite import cli
+from pylon_to_sqlite import cli, exits
 from pylon_to_sqlite.sandbox.api import Api
 from pylon_to_sqlite.sandbox.sample import fill
 from pylon_to_sqlite.sandbox.workspace import Workspace
@@ -84,11 +84,11 @@ def test_exit_statuses() -> None:
     table = dict(re.findall(r"^\| (\d) \| (.+) \|$", README, re.MULTILINE))
     words = {
         0: "All is well",
-        cli.FAILED: "Some streams failed",
-        cli.USAGE: "Usage",
-        cli.NOT_AUTHORISED: "Not authorised",
-        cli.BUSY: "Another sync",
-        cli.MORE_TO_DO: "Stopped with more to do",
+        exits.FAILED: "Some streams failed",
+        exits.USAGE: "Usage",
+        exits.NOT_AUTHORISED: "Not authorised",
+        exits.BUSY: "Another sync",
+        exits.MORE_TO_DO: "Stopped with more to do",
     }
     assert {int(status) for status in table} == set(words)
     for status, beginning in words.items():
