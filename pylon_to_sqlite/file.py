@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pylon_to_sqlite.errors import Busy, Unusable
-from pylon_to_sqlite.full_text import index_of
+from pylon_to_sqlite.full_text import shadows
 from pylon_to_sqlite.schema import BOOKKEEPING, FULL_TEXT, TABLES, VERSION
 
 _MAGIC = b"SQLite format 3\x00"
@@ -141,8 +141,6 @@ def _mirror(path: Path, connection: sqlite3.Connection) -> Mirror | None:
         if not {*TABLES[name].key} <= columns:
             raise Unusable(f"{path} has a table named {name} that is not this tool's")
     # A full-text index keeps what it holds in tables of its own.
-    indexes = tuple(map(index_of, FULL_TEXT))
-    others = frozenset(
-        name for name in names - ours if kinds[name] == "table" and not name.startswith(indexes)
-    )
+    indexes = set().union(*map(shadows, FULL_TEXT))
+    others = frozenset(name for name in names - ours - indexes if kinds[name] == "table")
     return Mirror(meta.get("organization_id") or "", meta.get("organization_name") or "", others)

@@ -1,7 +1,5 @@
 """SQL of the full-text indexes: an index holds the live rows of its table, whatever happens."""
 
-from collections.abc import Iterator
-
 from pylon_to_sqlite.schema import FULL_TEXT, TABLES, live
 
 # Words are stemmed as English, and letters stand for themselves with their accents.
@@ -19,17 +17,34 @@ def view_of(table: str) -> str:
     return f"_pylon_live_{table}"
 
 
-def created(table: str) -> Iterator[str]:
-    """What creates the index of a table, empty as yet."""
+def created(table: str) -> dict[str, str]:
+    """By name, what an index is made of: a view, the index, and the triggers that keep it true."""
     names = ", ".join(FULL_TEXT[table])
-    yield (
-        f"CREATE VIEW IF NOT EXISTS {view_of(table)} AS"
-        f" SELECT rowid AS docid, {names} FROM {table} WHERE {live(TABLES[table])}"
-    )
-    yield (
-        f"CREATE VIRTUAL TABLE {index_of(table)} USING fts5({names}, content='{view_of(table)}',"
-        f" content_rowid='docid', tokenize='{TOKENIZER}')"
-    )
+    view, index = view_of(table), index_of(table)
+    return {
+        view: (
+            f"CREATE VIEW {view} AS"
+            f" SELECT rowid AS docid, {names} FROM {table} WHERE {live(TABLES[table])}"
+        ),
+        index: (
+            f"CREATE VIRTUAL TABLE {index} USING fts5({names}, content='{view}',"
+            f" content_rowid='docid', tokenize='{TOKENIZER}')"
+        ),
+        **_triggers(table),
+    }
+
+
+def dropped(table: str) -> list[str]:
+    """What removes all that an index is made of, as far as it is there."""
+    names = [f"TRIGGER IF EXISTS {name}" for name in _triggers(table)]
+    names += [f"TABLE IF EXISTS {index_of(table)}", f"VIEW IF EXISTS {view_of(table)}"]
+    return [f"DROP {name}" for name in names]
+
+
+def shadows(table: str) -> set[str]:
+    """The tables in which SQLite keeps an index."""
+    suffixes = ("", "_config", "_content", "_data", "_docsize", "_idx")
+    return {f"{index_of(table)}{suffix}" for suffix in suffixes}
 
 
 def filled(table: str) -> str:
@@ -37,7 +52,7 @@ def filled(table: str) -> str:
     return f"INSERT INTO {index_of(table)}({index_of(table)}) VALUES ('rebuild')"
 
 
-def triggers(table: str) -> dict[str, str]:
+def _triggers(table: str) -> dict[str, str]:
     """By name, what keeps the index of a table true.
 
     They fire only where words change, or whether they are live: most updates do neither, and each

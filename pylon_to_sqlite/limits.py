@@ -65,6 +65,7 @@ class Allowance:
         self._flying = 0
         self._sent = 0
         self._answered = 0
+        self._highest = 0
         self._window = 0
         self._is_heard = False
         self._is_refused = False
@@ -113,8 +114,10 @@ class Allowance:
                 self._left = remaining
             self._is_heard = True
             self._left = min(self._left, remaining)
-            # Requests under way may be counted there already: never too much, and right in the end.
-            self._most = self._left + self._answered
+            # Requests under way may be counted there already, and those of the minute before are
+            # counted nowhere here: never too much, and right in the end.
+            self._highest = max(self._highest, remaining + 1)
+            self._most = max(self._left + self._answered, self._highest)
 
     def refused(self, seconds: float, *, is_told: bool) -> None:
         """A request met a 429 that asks to wait so long."""
@@ -140,7 +143,7 @@ class Allowance:
             # A refusal that said nothing may have been a passing one.
             self._most = min(self._guess, self._most * 5 // 4 + 1)
         self._left, self._window_ends = self._most, now + MINUTE
-        self._sent = self._answered = 0
+        self._sent = self._answered = self._highest = 0
         self._window += 1
         self._is_heard = self._is_refused = False
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any, Literal, NamedTuple
 from urllib.parse import quote
@@ -66,7 +66,8 @@ class Checkpoint:
         state = json.loads(text)
         if state.get("window"):
             state["window"] = Window(*state["window"])
-        return cls(**state)
+        # What another version remembered beyond that is of no use here.
+        return cls(**{one.name: state[one.name] for one in fields(cls) if one.name in state})
 
 
 @dataclass(frozen=True)

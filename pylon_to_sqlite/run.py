@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Collection, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from importlib.metadata import version
@@ -128,7 +128,9 @@ def _run(
         outcome = "failed"
         raise
     finally:
-        store.end_run(run, outcome, client.requests, client.waited, wall())
+        # Who ends a run that waits for another program is not to wait again.
+        with suppress(sqlite3.OperationalError) if outcome == "interrupted" else nullcontext():
+            store.end_run(run, outcome, client.requests, client.waited, wall())
     return Outcome(me, results, store.tables.new_columns, sync.compared, store.purge())
 
 

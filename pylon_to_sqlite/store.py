@@ -74,7 +74,11 @@ class Store:
         self.db.execute(f"PRAGMA busy_timeout = {int(NOTICE * 1000)}")
 
     def close(self) -> None:
-        self.db.close()
+        """What is whole is committed, however the run ended."""
+        try:
+            self.transactions.settle()
+        finally:
+            self.db.close()
 
     def prepare(self, **meta: str) -> None:
         """Create the tables that are missing and remember `meta`."""
@@ -313,7 +317,7 @@ class Store:
         return run
 
     def end_run(self, run: int, outcome: str, requests: int, waited: float, now: str) -> None:
-        with self.transactions.one():
+        with self.transactions.one(is_patient=outcome != "interrupted"):
             self.db.execute(
                 "UPDATE _pylon_runs SET ended_at = ?, outcome = ?, requests = ?,"
                 " seconds_waited = ? WHERE id = ?",

@@ -36,11 +36,7 @@ class Source(Protocol):
     def now(self) -> str: ...
 
 
-def _ignore(_: object) -> None:
-    pass
-
-
-def _go_on() -> None:
+def _ignore(*_: object) -> None:
     pass
 
 
@@ -63,7 +59,7 @@ class Sync:
     workers: int = 1
     allow_deletes: Collection[Stream] = ()
     reconcile: bool = False
-    check: Callable[[], None] = _go_on
+    check: Callable[[], None] = _ignore
     on_progress: Callable[[Progress], None] = _ignore
     on_result: Callable[[Result], None] = _ignore
     results: dict[str, Result] = field(default_factory=dict)
@@ -222,6 +218,10 @@ class Sync:
         yield from ()
         if failure := parts.failure():
             raise failure
+        parent = parts.stream.parent
+        if parent and self.results[parent.name].error:
+            # Of the parents that are not known nothing was asked.
+            return
         self._complete(parts.stream, Checkpoint())
         self._end_walk(parts.stream, parts.done)
 

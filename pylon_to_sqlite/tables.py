@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from sqlite_utils import Database
 
+from pylon_to_sqlite import full_text
 from pylon_to_sqlite.errors import Unexpected
-from pylon_to_sqlite.full_text import created, filled, index_of, triggers
 from pylon_to_sqlite.rows import OURS, Row, Value
 from pylon_to_sqlite.schema import BOOKKEEPING, FULL_TEXT, INDEXES, SQL_TYPES, TABLES, Table
 
@@ -54,7 +54,7 @@ class Tables:
             # Also in a file that an earlier version made.
             self._index(table)
         for name in FULL_TEXT:
-            self._create_full_text(name, is_there=index_of(name) in there)
+            self._create_full_text(name)
 
     def _create(self, table: Table) -> None:
         self.db.table(table.name).create(
@@ -65,20 +65,19 @@ class Tables:
             defaults={"placeholder": 0} if table.has_placeholder else None,
         )
 
-    def _create_full_text(self, table: str, *, is_there: bool) -> None:
-        """Create the index of a table, or only its triggers: whatever rebuilds a table drops them,
-        and changes that were made without them are in no index."""
-        known = self.db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+    def _create_full_text(self, table: str) -> None:
+        """Create the index of a table, and anew where any part of it is not there or not as it
+        should be: whatever rebuilds a table drops its triggers, and what was changed without them
+        is in no index. An index of this name that is somebody else's stays."""
+        known = self.db.execute("SELECT lower(name), sql FROM sqlite_master")
         there = dict(known.fetchall())
-        wanted = triggers(table)
-        if is_there and wanted.items() <= there.items():
+        wanted = full_text.created(table)
+        index = full_text.index_of(table)
+        is_ours = full_text.view_of(table) in str(there.get(index, full_text.view_of(table)))
+        if not is_ours or all(there.get(name.lower()) == sql for name, sql in wanted.items()):
             return
-        for sql in () if is_there else created(table):
+        for sql in (*full_text.dropped(table), *wanted.values(), full_text.filled(table)):
             self.db.execute(sql)
-        for name, sql in wanted.items():
-            self.db.execute(f"DROP TRIGGER IF EXISTS {name}")
-            self.db.execute(sql)
-        self.db.execute(filled(table))
 
     def _index(self, table: Table) -> None:
         indexes = {columns for name, columns in INDEXES if name == table.name}
@@ -183,15 +182,18 @@ class Tables:
             for name in sorted(row.keys() - mine):
                 value = row.pop(name)
                 if value is not None:
-                    row[self._column_for(table, name, value)] = value
+                    row[self._column_for(table, name, value, row)] = value
         return tuple(name for name in self.types(table.name) if name in mine)
 
-    def _column_for(self, table: Table, name: str, value: Value) -> str:
+    def _column_for(self, table: Table, name: str, value: Value, row: Row) -> str:
         """The column of a field nobody knew, which is added unless it is there; beside a column
-        that the user has added under this name."""
+        that the user has added under this name, and beside the row's other fields."""
         mine = {one.lower(): one for one in self._mine(table)}
-        theirs = {one.lower() for one in self.types(table.name)} - mine.keys()
-        while name.lower() in theirs:
+        # Generated columns too, which table_info does not tell of.
+        there = self.db.execute(f"PRAGMA table_xinfo({_quoted(table.name)})")
+        taken = {one[1].lower() for one in there} - mine.keys()
+        taken |= {one.lower() for one in row}
+        while name.lower() in taken:
             name += "_"
         if name.lower() not in mine:
             self._add_column(table, name, value)

@@ -38,6 +38,9 @@ _END_OF_COMMENT = re.compile(r"--!?>")
 # Inside a tag only a value may hold ">", and only a "=" makes quotes those of a value.
 _END_OF_TAG = re.compile(r">|=\s*(?:\"[^\"]*(\"?)|'[^']*('?))")
 _END_OF_UNSEEN = {name: re.compile(rf"</{name}[\s/>]", re.IGNORECASE) for name in _UNSEEN}
+# Numbers of signs: leading zeros, and numbers that are no sign's.
+_ZEROS = re.compile(r"&#0+(?=[0-9])")
+_TOO_LARGE = re.compile(r"&#[1-9][0-9]{7,}")
 _UNSTORABLE = re.compile(r"[\ud800-\udfff\x00]")
 
 # Stand-ins, for nothing that came in holds a surrogate: blanks that stay, and a cell's beginning.
@@ -94,7 +97,7 @@ class _Lines:
         self._is_marked = False
 
     def add(self, raw: str, preformatted: int) -> None:
-        words = html.unescape(raw) if "&" in raw else raw
+        words = _unescaped(raw) if "&" in raw else raw
         if not preformatted:
             self._line.append(words)
             return
@@ -133,6 +136,13 @@ class _Lines:
                 self._pieces.append("\n\n" if self._gap > 1 else "\n")
             self._pieces.append(line)
             self._gap = 0
+
+
+def _unescaped(words: str) -> str:
+    if "&#" in words:
+        # Python refuses to read numbers of thousands of digits.
+        words = _TOO_LARGE.sub("&#9999999", _ZEROS.sub("&#", words))
+    return html.unescape(words)
 
 
 def _end_of_comment(source: str, match: re.Match[str]) -> int:

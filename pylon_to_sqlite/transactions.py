@@ -24,9 +24,10 @@ class Transactions:
         self._settled = 0
 
     @contextmanager
-    def one(self) -> Iterator[None]:
-        """All or nothing, on the disk at its end or with the group that it is in."""
-        self._begin()
+    def one(self, *, is_patient: bool = True) -> Iterator[None]:
+        """All or nothing, on the disk at its end or with the group that it is in. Waits for other
+        programs' writes, if it `is_patient`."""
+        self._begin(int(BUSY_SECONDS / NOTICE) if is_patient else 0)
         # A signal can end this between any two lines. So what is half done is not remembered, but
         # asked of SQLite: it is whatever stands behind a savepoint that is still there.
         self._is_whole = False
@@ -61,10 +62,10 @@ class Transactions:
         self._settled = self._connection.total_changes
         self._connection.commit()
 
-    def _begin(self) -> None:
+    def _begin(self, tries: int) -> None:
         self._undo()
         # IMMEDIATE, for a transaction that reads first cannot wait for others.
-        for patience in range(int(BUSY_SECONDS / NOTICE), -1, -1):
+        for patience in range(tries, -1, -1):
             if self._connection.in_transaction:
                 return
             try:

@@ -211,6 +211,28 @@ def test_workers_side_by_side_learn_what_there_is(clock: Any) -> None:
     assert set(endpoint.windows.values()) == {18}
 
 
+@pytest.mark.parametrize("share", [0.1, 0.25, 0.9])
+@pytest.mark.parametrize("workers", [2, 8])
+def test_the_share_is_kept_by_workers_who_pass_the_turn_of_the_minute_together(
+    clock: Any, workers: int, share: float
+) -> None:
+    """Requests that were sent in one minute of ours and counted in the next of Pylon's count
+    too: only where nothing has been heard yet may a few more be sent."""
+    endpoint = Endpoint(clock, 120)
+    allowance = Allowance(clock.clock, 120, share)
+    clock.sleep(31)
+    for _ in range(4000):
+        flying = [one for _ in range(workers) if isinstance(one := allowance.take(), Ticket)]
+        clock.sleep(0.4)
+        for one in flying:
+            window = int(clock.now() // MINUTE)
+            endpoint.windows[window] = endpoint.windows.get(window, 0) + 1
+            allowance.answered(one, endpoint.most - endpoint.windows[window])
+    used = [endpoint.windows[window] for window in sorted(endpoint.windows)][1:-1]
+    assert sum(one > 120 * share for one in used) <= 1
+    assert max(used) <= 120 * share + workers
+
+
 def test_a_late_answer_of_the_minute_before_tells_nothing_of_this_one(clock: Any) -> None:
     allowance = Allowance(clock.clock, 20, share=0.9)
     first, late = ticket(allowance), ticket(allowance)

@@ -302,6 +302,11 @@ def test_no_watermark_goes_beyond_the_oldest_answer_of_its_window(
     assert checkpoint.watermark == watermark
 
 
+def test_what_another_version_remembered_is_no_obstacle() -> None:
+    """A file that an earlier version left in the middle of a walk, say."""
+    assert Checkpoint.from_json('{"part": "issue", "cursor": "c"}') == Checkpoint(cursor="c")
+
+
 def test_starting_over_keeps_the_scope_alone() -> None:
     """Everything in its scope is read again: nothing of where the stream was remains."""
     full = Checkpoint("c", MAY, JUNE, Window(JUNE, JULY), JUNE)

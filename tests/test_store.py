@@ -155,3 +155,77 @@ def _interrupted(store: Store, instant: int) -> bool:
     except KeyboardInterrupt:
         return False
     return True
+
+
+def test_no_field_of_a_record_takes_the_place_of_another(store: Store, path: Path) -> None:
+    """Beside a column of the user's, a field may be named like the next one of the same record;
+    and columns that are generated are the user's too."""
+    write(store, "a")
+    with closing(sqlite3.connect(path)) as theirs:
+        theirs.execute("ALTER TABLE tags ADD COLUMN priority TEXT")
+        theirs.execute("ALTER TABLE tags ADD COLUMN loud TEXT GENERATED ALWAYS AS (upper(value))")
+    with closing(Store(str(path))) as later:
+        write(later, "b", priority="high", priority_="other", loud="yes", value="x")
+    (row,) = rows(path, "SELECT * FROM tags WHERE id = 'b'")
+    assert row["priority"] is None
+    assert sorted(name for name, value in row.items() if value in ("high", "other", "yes")) == [
+        "loud_",
+        "priority_",
+        "priority__",
+    ]
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "DROP TABLE issues_fts",
+        "DROP VIEW _pylon_live_issues",
+        "DROP TRIGGER issues_fts_insert",
+        "CREATE TRIGGER other AFTER INSERT ON issues BEGIN SELECT 1; END",
+    ],
+)
+def test_an_index_that_was_harmed_is_made_anew(store: Store, path: Path, harm: str) -> None:
+    issues = BY_NAME["issues"]
+    store.commit(issues, [rows_of(issues, {"id": "1", "title": "Kumquat"})], Checkpoint(), NOW)
+    with closing(sqlite3.connect(path)) as theirs:
+        theirs.execute(harm)
+    with closing(Store(str(path))) as later:
+        later.prepare()
+        later.commit(issues, [rows_of(issues, {"id": "2", "title": "Kumquats"})], Checkpoint(), NOW)
+    assert len(rows(path, "SELECT rowid FROM issues_fts('kumquat')")) == 2
+    with closing(sqlite3.connect(path)) as connection:
+        check = "INSERT INTO issues_fts(issues_fts, rank) VALUES ('integrity-check', 1)"
+        connection.execute(check)
+
+
+@pytest.mark.parametrize(
+    "theirs", ["CREATE VIEW issues_fts AS SELECT 1 AS x", "CREATE TABLE Issues_FTS (note TEXT)"]
+)
+def test_an_index_of_somebody_else_stays(path: Path, theirs: str) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(theirs)
+    with closing(Store(str(path))) as store:
+        store.prepare(schema_version="1")
+        write(store, "a")
+    assert keys(path) == ["a"]
+    assert rows(path, "SELECT sql FROM sqlite_master WHERE lower(name) = 'issues_fts'") == [
+        {"sql": theirs}
+    ]
+
+
+def test_what_is_whole_is_committed_though_a_group_never_ended(path: Path) -> None:
+    """As where a signal comes at the very end of it."""
+    with closing(Store(str(path))) as store:
+        store.prepare(schema_version="1")
+        store.transactions.grouped().__enter__()
+        write(store, "a")
+    assert keys(path) == ["a"]
+
+
+def test_a_signal_ends_the_wait_for_another_program_once_and_for_all(path: Path) -> None:
+    with closing(Store(str(path))) as store, closing(sqlite3.connect(path)) as other:
+        store.prepare(schema_version="1")
+        run = store.begin_run("1", NOW)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            store.end_run(run, "interrupted", 0, 0.0, NOW)

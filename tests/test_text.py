@@ -26,6 +26,7 @@ from pylon_to_sqlite.text import clean, text_of
             "Tom & Jérôme <b> 😀 &nosuch;",
         ),
         ("&lt;script&gt;shown&lt;/script&gt;", "<script>shown</script>"),
+        ("&#0000000000065;&#x41;&#65 &#128512;&#99999999999;", "AAA 😀\ufffd"),
         ("a&nbsp;b\u00a0c", "a b c"),
         ("a\u00a0\u00a0b", "a b"),
         ("<b>&copy 2026</b>", "© 2026"),
@@ -168,6 +169,9 @@ HOSTILE = {
     "cells": "<table>" + "<td>" * MANY + "</table>",
     "preformatted": "<pre>" * MANY + "</pre>" * MANY,
     "closing": "</script>" * MANY,
+    "digits": "&#" + "9" * MANY + ";",
+    "zeros": "&#" + "0" * MANY + ";",
+    "hexadecimal": "&#x" + "f" * MANY + ";",
 }
 ENDLESS = {
     "comments": "<!--" * MANY,
