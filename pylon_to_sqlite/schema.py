@@ -27,6 +27,15 @@ PLACEHOLDER = Column(
     "placeholder", "1 where others name the record, but Pylon has not given it itself.", "boolean"
 )
 
+CHANGES = (
+    Column("id", "Number of the change.", "integer"),
+    Column("issue_id", "The issue.", refers="issues"),
+    Column("column", "What changed: a column of issues, or priority."),
+    Column("old", "What it was, as in that column."),
+    Column("new", "What it became."),
+    Column("seen_at", "When a sync saw it, UTC.", "time"),
+)
+
 # Beside the keys and every column that refers to another table. Where an index holds all that a
 # question needs, 100,000 issues with their bodies are not read for it.
 _LIVE = ("deleted_at", "placeholder")
@@ -62,7 +71,8 @@ class Table:
     description: str
     columns: tuple[Column, ...]
     key: tuple[str, ...]
-    source: Stream | Link
+    source: Stream | Link | None = None
+    """Where its rows come from; None where the mirror writes them by itself."""
 
     @property
     def has_placeholder(self) -> bool:
@@ -92,6 +102,13 @@ def _tables() -> Iterator[Table]:
         for link in stream.links:
             columns = (link.owner, *link.columns)
             yield Table(link.table, link.description, columns, link.key, link)
+    yield Table(
+        "issue_changes",
+        "What became of issues, as far as syncs saw it: what changed and changed again between two"
+        " of them is not here, and the times are those of the syncs.",
+        CHANGES,
+        ("id",),
+    )
 
 
 TABLES: Mapping[str, Table] = {table.name: table for table in _tables()}

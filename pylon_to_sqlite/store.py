@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from pylon_to_sqlite import requesters, tombstones
+from pylon_to_sqlite import history, requesters, tombstones
 from pylon_to_sqlite.plan import (
     Checkpoint,
     Window,
@@ -347,9 +347,10 @@ class Store:
     def _write(self, stream: Stream, batch: Sequence[Rows], now: str) -> Counts:
         table = TABLES[stream.name]
         batch = _newest(stream, batch)
+        keys = [str(rows.row[table.key[0]]) for rows in batch]
+        before = history.watched(self.db, keys) if stream is ISSUES else {}
         new, changed = self.tables.upsert(table, [rows.row for rows in batch], now)
         if stream.links:
-            keys = [rows.row[table.key[0]] for rows in batch]
             linked: set[Any] = set()
             for link in stream.links:
                 rows = [row for one in batch for row in one.links[link.table]]
@@ -365,8 +366,9 @@ class Store:
         for name in dict.fromkeys(one.table for rows in batch for one in rows.references):
             said = (one.row for rows in batch for one in rows.references if one.table == name)
             self.tables.insert_placeholders(TABLES[name], said, now)
-        if stream.name == "issues":
-            requesters.decide(self.db, now, [str(rows.row["id"]) for rows in batch])
+        if stream is ISSUES:
+            history.note(self.db, before, history.watched(self.db, keys), now)
+            requesters.decide(self.db, now, keys)
         return Counts(len(new), len(changed))
 
     def _forget_children(self, stream: Stream, parent: str) -> None:

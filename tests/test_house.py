@@ -18,7 +18,7 @@ FLOORS = (
     ("run", "sync", "children", "lookups", "reconcile", "status", "serving", "raw"),
     (
         *("client", "answers", "lanes", "file", "auth", "metadata"),
-        *("store", "requesters", "stale", "tables", "tombstones", "transactions"),
+        *("store", "history", "requesters", "stale", "tables", "tombstones", "transactions"),
     ),
     ("plan", "rows", "limits", "address", "full_text"),
     ("schema", "streams", "stream", "errors", "text"),
@@ -42,6 +42,7 @@ BESIDE = {
     ("sync", "lookups"),
     ("sync", "reconcile"),
     ("run", "reconcile"),
+    ("store", "history"),
     ("store", "requesters"),
     ("store", "stale"),
     ("store", "tables"),
@@ -55,7 +56,7 @@ BESIDE = {
 # Who may know what is outside: one place for HTTP, few for SQL, one floor that prints.
 OUTSIDE = {
     "httpx": {"client"},
-    "sqlite_utils": {"requesters", "stale", "store", "tables", "tombstones"},
+    "sqlite_utils": {"history", "requesters", "stale", "store", "tables", "tombstones"},
     "sqlite3": {"file", "run", "status", "store", "transactions"},
     "click": {"cli", "display", "exits", "options"},
     "subprocess": {"serving"},

@@ -359,6 +359,9 @@ class Meddling(SandboxTransport):
         self._asked = 0
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/issues":
+            # All issues are compared once a day: that would mend what is to be found out here.
+            return httpx.Response(403, json={"errors": ["no"], "code": "permission_denied"})
         self._asked += 1
         for moment, change in self._run.meanwhile:
             if moment == self._asked:
