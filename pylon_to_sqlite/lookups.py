@@ -2,14 +2,14 @@
 Pylon has though no list of it names them."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from pylon_to_sqlite.children import Result
-from pylon_to_sqlite.errors import Gone, PylonError, Unauthorized
+from pylon_to_sqlite.children import FAILURES_IN_A_ROW, Result
+from pylon_to_sqlite.errors import Gone, PylonError, Unauthorized, Unavailable
 from pylon_to_sqlite.lanes import Steps
-from pylon_to_sqlite.plan import iso, moment, request_by_id
+from pylon_to_sqlite.plan import Page, Request, iso, moment, request_by_id
 from pylon_to_sqlite.rows import rows_of
 from pylon_to_sqlite.store import Store
 from pylon_to_sqlite.stream import Stream
@@ -34,6 +34,7 @@ class LookUps:
     is_given_up: bool = False
     _left: deque[str] = field(default_factory=deque)
     _asked: set[str] = field(default_factory=set)
+    _in_a_row: int = 0
     _looked: tuple[bool, bool] = (False, False)
 
     def reader(self) -> Steps:
@@ -50,11 +51,17 @@ class LookUps:
             except Unauthorized:
                 raise
             except Gone:
-                self.result.counts.gone += self.store.nobody(self.stream, key, self.wall())
-                if self.stream is CONTACTS:
-                    yield from self._may_be_a_user(key)
+                # Who asks can be a user, and one who left is in no list.
+                if self.stream is not CONTACTS or (yield from self._is_told_of(USERS, key)):
+                    self.result.counts.gone += self.store.nobody(self.stream, key, self.wall())
+            except Unavailable:
+                self._in_a_row += 1
+                self.is_given_up = self._in_a_row >= FAILURES_IN_A_ROW
             except PylonError:
-                self.is_given_up = True
+                # An odd record keeps no other from its turn.
+                continue
+            else:
+                self._in_a_row = 0
 
     def _take(self) -> str | None:
         looked = (self.result.ended, self.all_ended())
@@ -68,7 +75,7 @@ class LookUps:
             self._asked.update(found)
         return self._left.popleft() if self._left else None
 
-    def _look_up(self, stream: Stream, key: str) -> Steps:
+    def _look_up(self, stream: Stream, key: str) -> Generator[Request, Page, None]:
         page = yield request_by_id(stream, key)
         rows = rows_of(stream, page.records[0])
         self.result.counts.add(self.store.commit_one(stream, rows, self.wall()))
@@ -76,11 +83,14 @@ class LookUps:
             # Such as the account that this one was merged into.
             raise Gone(f"{stream.name} {key} is another one by now")
 
-    def _may_be_a_user(self, key: str) -> Steps:
-        """Who asks can be a user, and one who left is in no list."""
+    def _is_told_of(self, stream: Stream, key: str) -> Generator[Request, Page, bool]:
+        """Look it up there too; whether there was an answer, be it that there is none."""
         try:
-            yield from self._look_up(USERS, key)
+            yield from self._look_up(stream, key)
+        except Gone:
+            return True
         except Unauthorized:
             raise
         except PylonError:
-            return
+            return False
+        return True

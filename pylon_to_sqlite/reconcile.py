@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from pylon_to_sqlite import plan
-from pylon_to_sqlite.errors import Gone, PylonError, Refused, Unauthorized, Unexpected
+from pylon_to_sqlite.errors import Gone, PylonError, Refused, Unauthorized
 from pylon_to_sqlite.lanes import Steps
 from pylon_to_sqlite.plan import Checkpoint, Window
 from pylon_to_sqlite.rows import rows_of
@@ -20,8 +20,10 @@ EVERY = timedelta(days=1)
 # Seconds of creation that one question may span: a year at most since autumn 2026, thirty days
 # before; a question asks for a little more on both sides.
 SPANS = tuple(int(timedelta(days=days).total_seconds()) - 10 for days in (365, 30, 7, 1))
-# So many issues of a window may be missing, or half of them, before that is no news but a fault.
-FEW = 5
+# So many issues of a window may be missing, or half of them, before that is no news but a fault:
+# each would be asked for by its id.
+FEW = 100
+RESTARTS = 2
 
 
 @dataclass
@@ -47,6 +49,7 @@ class Reconciliation:
 
     def __post_init__(self) -> None:
         self.found = Compared()
+        self._cursor: str | None = None
 
     def steps(self) -> Steps:
         """Compare, if it is time. What goes wrong is found too, and fails nothing else."""
@@ -59,12 +62,17 @@ class Reconciliation:
 
     def _compare(self) -> Steps:
         checkpoint = self._begun()
+        restarts = 0
         while checkpoint and checkpoint.since and checkpoint.since < (checkpoint.as_of or ""):
             span = checkpoint.span or SPANS[0]
             window = plan.window_from(checkpoint.since, span, checkpoint.as_of or "")
             try:
                 yield from self._read(window)
             except Refused as error:
+                if self._cursor and restarts < RESTARTS:
+                    # The cursor was refused, and not the window.
+                    restarts += 1
+                    continue
                 smaller = [one for one in SPANS if one < span]
                 if error.status != 400 or not smaller:
                     raise
@@ -74,8 +82,8 @@ class Reconciliation:
             checkpoint = replace(checkpoint, since=window.before)
             self.store.save_reconciled(checkpoint)
         if checkpoint:
-            done = Checkpoint(watermark=checkpoint.narrowed, span=checkpoint.span)
-            self.store.save_reconciled(done)
+            # What spans fit is found out anew each time: it takes three requests.
+            self.store.save_reconciled(Checkpoint(watermark=checkpoint.narrowed))
 
     def _begun(self) -> Checkpoint | None:
         """Where the comparison is; None when there is nothing to compare now. Its `since` is how
@@ -83,9 +91,10 @@ class Reconciliation:
         checkpoint, until = self.store.reconciled(), self.store.checkpoint(ISSUES).watermark
         if until is None:
             return None
-        if checkpoint.as_of and not self.is_wanted:
-            return checkpoint
         now = self.now()
+        due = plan.iso(plan.moment(checkpoint.narrowed or now) + EVERY)
+        if checkpoint.as_of and (not self.is_wanted or now < due):
+            return checkpoint
         if checkpoint.watermark is None and not self.is_wanted:
             # All of it has only just been loaded.
             self.store.save_reconciled(replace(checkpoint, watermark=now))
@@ -93,14 +102,14 @@ class Reconciliation:
         due = plan.iso(plan.moment(checkpoint.watermark or now) + EVERY)
         if now < due and not self.is_wanted:
             return None
-        begun = replace(checkpoint, since=self.store.earliest(), as_of=until, narrowed=now)
+        begun = replace(checkpoint, since=self.store.oldest_issue(), as_of=until, narrowed=now)
         self.store.save_reconciled(begun)
         return begun
 
     def _read(self, window: Window) -> Steps:
         """Read the issues that were created in a window, and write what differs."""
         self.store.begin_walk(ISSUES)
-        cursor: str | None = None
+        self._cursor = cursor = None
         seen: set[str] = set()
         is_asked_again = False
         while True:
@@ -119,18 +128,19 @@ class Reconciliation:
             self.found.changed += counts.changed
             if page.cursor is None:
                 return
-            cursor = page.cursor
+            self._cursor = cursor = page.cursor
 
     def _see_to_unseen(self, window: Window) -> Steps:
         """Ask by id for the issues that are here and were not in the list. A list can lack what is
         there; the issue itself tells."""
         total, missing = self.store.unseen_issues(window)
         if len(missing) > FEW and 2 * len(missing) > total and not self.is_allowed:
-            raise Unexpected(
+            self.found.error = (
                 f"Pylon's list lacks {len(missing):,} of the {total:,} issues that are here and"
                 f" were created from {window.after} to {window.before}. If they are gone, say so"
                 " once with --allow-deletes issues"
             )
+            return
         for key in missing:
             try:
                 page = yield plan.request_for_one(ISSUE_MESSAGES, key)
@@ -141,5 +151,8 @@ class Reconciliation:
             except PylonError:
                 continue
             else:
-                batch = [rows_of(ISSUES, record) for record in page.records]
-                self.found.changed += self.store.commit_compared(batch, self.wall()).changed
+                (rows,) = [rows_of(ISSUES, record) for record in page.records]
+                self.found.changed += self.store.commit_compared([rows], self.wall()).changed
+                if rows.row["id"] != key:
+                    # The issue that this one was merged into.
+                    self.found.gone += self.store.parent_gone(ISSUES, key, self.wall())

@@ -100,6 +100,8 @@ def _run(
         if wishes.until is not None and client.clock.steady() >= wishes.until:
             raise MoreToDo("the time is up")
 
+    # What the last run could not, for its time was up.
+    store.purge()
     if wishes.verify is not None:
         began = datetime.fromtimestamp(client.clock.now(), timezone.utc)
         since = iso(began - timedelta(days=wishes.verify))
@@ -131,7 +133,9 @@ def _run(
         # Who ends a run that waits for another program is not to wait again.
         with suppress(sqlite3.OperationalError) if outcome == "interrupted" else nullcontext():
             store.end_run(run, outcome, client.requests, client.waited, wall())
-    return Outcome(me, results, store.tables.new_columns, sync.compared, store.purge())
+    has_changed = any(one.counts.changed or one.counts.gone for one in results)
+    is_purged = store.purge() or not has_changed
+    return Outcome(me, results, store.tables.new_columns, sync.compared, is_purged)
 
 
 def _check_organization(path: Path, known: file.Mirror | None, me: Me) -> None:

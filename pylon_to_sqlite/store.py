@@ -19,6 +19,7 @@ from pylon_to_sqlite.plan import (
     read_again_at,
     restarted,
 )
+from pylon_to_sqlite.purge import purge
 from pylon_to_sqlite.rows import Rows
 from pylon_to_sqlite.schema import TABLES, live
 from pylon_to_sqlite.stale import Parent, count_stale, stale
@@ -136,11 +137,16 @@ class Store:
 
     def nobody(self, stream: Stream, key: str, now: str) -> int:
         """There is no record of this id: what stands for it is marked. Gives how many live ones
-        are gone (0, 1)."""
+        are gone (0, 1). It is asked for once more another day, for one answer may be wrong."""
         with self.transactions.one():
+            is_known = self._one(f"SELECT deleted_at FROM {stream.name} WHERE id = ?", key)
             self.db.execute(
                 "DELETE FROM _pylon_unlisted WHERE stream = ? AND key = ?", [stream.name, key]
             )
+            if not (is_known and is_known[0]):
+                self.db.execute(
+                    "INSERT INTO _pylon_unlisted VALUES (?, ?, ?)", [stream.name, key, now]
+                )
             self.db.execute(
                 f"UPDATE {stream.name} SET deleted_at = :now, synced_at = :now"
                 " WHERE id = :key AND placeholder = 1 AND deleted_at IS NULL",
@@ -233,6 +239,14 @@ class Store:
             return BEFORE_PYLON
         return max(iso(moment(row[0]) - timedelta(days=730)), BEFORE_PYLON)
 
+    def oldest_issue(self) -> str:
+        """A time before any live issue was created, or before anything can have been."""
+        row = self._one(
+            "SELECT min(created_at) FROM issues WHERE created_at LIKE '____-__-__T%'"
+            " AND deleted_at IS NULL AND placeholder = 0"
+        )
+        return min(row[0] or self.earliest(), self.earliest())
+
     def reconciled(self) -> Checkpoint:
         """Where the comparison of all issues is: reconcile.py."""
         row = self._one("SELECT state FROM _pylon_checkpoints WHERE stream = ?", RECONCILED)
@@ -293,19 +307,8 @@ class Store:
             )
 
     def purge(self) -> bool:
-        """Leave nothing of words that were changed or deleted, in no index, free page or -wal;
-        gives False where another program reads the file, so that it must be done later."""
-        indexes = [row[0] for row in self.db.execute("SELECT name FROM _pylon_unpurged")]
-        if not indexes:
-            return True
-        for index in indexes:
-            with self.transactions.one():
-                self.db.execute(f"INSERT INTO {index}({index}) VALUES ('optimize')")
-        is_busy, _, _ = self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        if not is_busy:
-            with self.transactions.one():
-                self.db.execute("DELETE FROM _pylon_unpurged")
-        return not is_busy
+        """Leave nothing of words that were changed or deleted; False where it must wait."""
+        return purge(self.db, self.transactions)
 
     def begin_run(self, version: str, now: str) -> int:
         """A new line in `_pylon_runs`; gives its id."""

@@ -66,9 +66,12 @@ def found(db: Database, stream: Stream, keys: Sequence[tuple[Any, ...]]) -> None
 def mark_unseen(
     db: Database, stream: Stream, parts: Sequence[str] | None, now: str, *, is_allowed: bool
 ) -> int:
-    """Mark what a finished walk has not come by, in the parts that were read whole (None: in all);
-    gives how many. Raises Unexpected, with nothing marked, where that is most of what there is,
-    unless it `is_allowed`."""
+    """Mark what a finished walk has not come by, in the parts that were read whole (None: in all),
+    or have it looked up where that can be; gives how many were marked.
+
+    Raises Unexpected, with nothing marked, where that is most of what there is, unless it
+    `is_allowed`.
+    """
     key = stream.key[0]
     params = {"stream": stream.name, "parts": json.dumps(parts or ())}
     unlisted = "SELECT key FROM _pylon_unlisted WHERE stream = :stream"
@@ -78,17 +81,30 @@ def mark_unseen(
         params,
     )
     where = f"NOT {_WALKED} AND {key} NOT IN ({unlisted})"
+    part = stream.part_column or "NULL"
     if parts is not None:
-        where += f" AND {stream.part_column} IN (SELECT value FROM json_each(:parts))"
+        where += f" AND {part} IN (SELECT value FROM json_each(:parts))"
     is_live = live(TABLES[stream.name])
-    counts = f"SELECT count(*), count(*) FILTER (WHERE {where}) FROM {stream.name} WHERE {is_live}"
-    total, missing = db.execute(counts, params).fetchone()
-    if missing > FEW and 2 * missing > total and not is_allowed:
-        raise Unexpected(
-            f"Pylon's list lacks {missing:,} of the {total:,} {stream.name} that are here, so none"
-            " was marked as deleted. If they are gone, say so once with"
-            f" --allow-deletes {stream.name}"
+    # A part of a list can be cut off as a whole one can.
+    for total, missing in db.execute(
+        f"SELECT count(*), count(*) FILTER (WHERE {where}) FROM {stream.name} WHERE {is_live}"
+        f" GROUP BY {part}",
+        params,
+    ).fetchall():
+        if missing > FEW and 2 * missing > total and not is_allowed:
+            raise Unexpected(
+                f"Pylon's list lacks {missing:,} of the {total:,} {stream.name} that are here, so"
+                " none was marked as deleted. If they are gone, say so once with"
+                f" --allow-deletes {stream.name}"
+            )
+    if stream.by_id:
+        # A list can lack what is there: the records themselves are asked for (lookups.py).
+        db.execute(
+            f"INSERT OR IGNORE INTO _pylon_unlisted SELECT :stream, {key}, '' FROM {stream.name}"
+            f" WHERE {where} AND {is_live}",
+            params,
         )
+        return 0
     gone = mark(db, stream, where, params, now)
     if gone:
         parents = f"SELECT {stream.key[0]} FROM {stream.name} WHERE deleted_at IS NOT NULL"

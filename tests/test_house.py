@@ -18,7 +18,16 @@ FLOORS = (
     ("run", "sync", "children", "lookups", "reconcile", "status", "serving", "raw"),
     (
         *("client", "answers", "lanes", "file", "auth", "metadata"),
-        *("store", "history", "requesters", "stale", "tables", "tombstones", "transactions"),
+        *(
+            "store",
+            "history",
+            "purge",
+            "requesters",
+            "stale",
+            "tables",
+            "tombstones",
+            "transactions",
+        ),
     ),
     ("plan", "rows", "limits", "address", "full_text"),
     ("schema", "streams", "stream", "errors", "text"),
@@ -43,6 +52,8 @@ BESIDE = {
     ("sync", "reconcile"),
     ("run", "reconcile"),
     ("store", "history"),
+    ("store", "purge"),
+    ("purge", "transactions"),
     ("store", "requesters"),
     ("store", "stale"),
     ("store", "tables"),
@@ -56,7 +67,7 @@ BESIDE = {
 # Who may know what is outside: one place for HTTP, few for SQL, one floor that prints.
 OUTSIDE = {
     "httpx": {"client"},
-    "sqlite_utils": {"history", "requesters", "stale", "store", "tables", "tombstones"},
+    "sqlite_utils": {"history", "purge", "requesters", "stale", "store", "tables", "tombstones"},
     "sqlite3": {"file", "run", "status", "store", "transactions"},
     "click": {"cli", "display", "exits", "options"},
     "subprocess": {"serving"},

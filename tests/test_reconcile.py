@@ -10,6 +10,7 @@ from mirroring import DAY, die, errors, live, rows, sync
 from oracle import differences
 from test_truth import Edited, Payload
 
+from pylon_to_sqlite import reconcile
 from pylon_to_sqlite.reconcile import Compared
 from pylon_to_sqlite.sandbox.api import Api
 from pylon_to_sqlite.sandbox.workspace import Workspace
@@ -88,7 +89,7 @@ def test_it_stays_within_the_scope_of_the_mirror(
 def test_windows_are_as_wide_as_pylon_takes_them(
     path: Path, workspace: Workspace, clock: Any, max_days: float
 ) -> None:
-    """No issue on an edge between two of them is lost, and what fits is remembered."""
+    """No issue on an edge between two of them is lost."""
     desk = open_desk(workspace, issues=0)
     start = clock.now()
     for number in range(60):
@@ -106,7 +107,7 @@ def test_windows_are_as_wide_as_pylon_takes_them(
     assert len(refused) == {365.0: 0, 30.0: 1, 7.0: 2}[max_days]
     sync(path, api, clock, reconcile=True)
     again = [one for one in api.log if one.path == "/issues" and one.status == 400]
-    assert len(again) == len(refused)
+    assert len(again) == 2 * len(refused)
 
 
 def test_one_that_dies_goes_on_where_it_was(path: Path, workspace: Workspace, clock: Any) -> None:
@@ -135,9 +136,10 @@ def test_one_that_dies_goes_on_where_it_was(path: Path, workspace: Workspace, cl
 
 
 def test_a_list_that_lacks_what_is_there_is_not_believed(
-    path: Path, desk: Desk, api: Api, clock: Any
+    path: Path, desk: Desk, api: Api, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The issue itself is asked; and where most are missing, nobody is."""
+    monkeypatch.setattr(reconcile, "FEW", 5)
     sync(path, api, clock)
 
     def lacks(*missing: str) -> Edited:
@@ -185,3 +187,57 @@ def test_what_is_newer_here_is_not_overwritten(
     clock.sleep(600)
     sync(path, api, clock, reconcile=True)
     assert differences(path, desk.workspace) == []
+
+
+def test_an_issue_that_answers_as_another_is_gone(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    """As where it was merged into that one."""
+    sync(path, api, clock)
+    gone, other = desk.issues[:2]
+    desk.workspace.merge_issues(other, gone)
+    clock.sleep(DAY / 2)
+
+    def edit(request: httpx.Request, payload: Payload, headers: dict[str, str]) -> None:
+        if request.url.path == f"/issues/{gone}":
+            payload.clear()
+            (payload["data"],) = (
+                one for one in desk.workspace.records("issues") if one["id"] == other
+            )
+
+    class Merged(Edited):
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            response = super().handle_request(request)
+            is_merged = request.url.path == f"/issues/{gone}"
+            return httpx.Response(200, content=response.content) if is_merged else response
+
+    sync(path, api, clock, reconcile=True, transport=Merged(api, edit))
+    assert differences(path, desk.workspace) == []
+
+
+def test_issues_from_before_all_accounts_are_compared_too(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    old = desk.workspace.open_issue(
+        title="Imported", body_html="<p>Old.</p>", at=clock.now() - 5 * 365 * DAY
+    )
+    sync(path, api, clock)
+    desk.workspace.delete_issue(old)
+    assert sync(path, api, clock, reconcile=True).compared.gone == 1
+
+
+def test_a_refused_cursor_is_no_refused_window(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    api = Api(desk.workspace, allowance=None, max_list_days=400.0)
+    for number in range(1100):
+        desk.workspace.open_issue(
+            title=f"{number}", body_html="<p>x</p>", at=clock.now() - 3600 + number
+        )
+    sync(path, api, clock, "issues")
+    before = api.count("GET /issues")
+    api.misbehave("refused-cursor", "/issues", times=1)
+    outcome = sync(path, api, clock, "issues", reconcile=True)
+    assert outcome.compared.error is None
+    assert api.count("GET /issues") - before < 25
+    assert len(live(path, "issues")) == 1104

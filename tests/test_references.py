@@ -107,15 +107,15 @@ def test_a_deactivated_agent_is_asked_for_too(path: Path, desk: Desk, api: Api, 
 def test_who_is_nowhere_any_more_stays_as_a_marked_placeholder_and_breaks_no_key(
     path: Path, desk: Desk, api: Api, clock: Any
 ) -> None:
-    """An agent is asked for by id once, and never again."""
+    """An agent is asked for by id once, once more a day later, and never again."""
     desk.workspace.remove("users", desk.agents[1])
-    for _ in range(3):
+    for _ in range(4):
         assert errors(sync(path, api, clock)) == {}
         clock.sleep(DAY)
     (agent,) = placeholders(path, "users")
     assert agent["id"] == desk.agents[1]
     assert agent["deleted_at"]
-    assert api.count(f"GET /users/{desk.agents[1]}") == 1
+    assert api.count(f"GET /users/{desk.agents[1]}") == 2
     assert rows(path, "PRAGMA foreign_key_check") == []
 
 
@@ -161,7 +161,8 @@ def test_who_is_in_no_list_is_asked_for_by_id(path: Path, desk: Desk, api: Api, 
     run()
     (contact,) = rows(path, "SELECT * FROM contacts WHERE id = ?", [missing[1]])
     assert contact["deleted_at"]
-    # Those that are listed again are like all others.
+    # Those that are listed again are like all others, and who is gone is asked for once more.
+    clock.sleep(DAY + 60)
     sync(path, api, clock)
     assert rows(path, "SELECT * FROM _pylon_unlisted") == []
 
@@ -179,6 +180,38 @@ def test_an_account_that_was_merged_into_another_leads_to_that_one(
     (merged,) = placeholders(path, "accounts")
     assert (merged["id"], bool(merged["deleted_at"])) == (desk.accounts[1], True)
     assert [row["id"] for row in live(path, "accounts")] == [desk.accounts[0]]
+
+
+def test_one_wrong_answer_to_a_look_up_is_mended_in_a_day(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    transport = Edited(api, unlisted(desk.agents[1]))
+    api.misbehave("404", f"/users/{desk.agents[1]}", times=1)
+    sync(path, api, clock, transport=transport)
+    assert placeholders(path, "users")[0]["deleted_at"]
+    clock.sleep(DAY + 60)
+    sync(path, api, clock, transport=transport)
+    assert differences(path, desk.workspace) == []
+
+
+def test_a_record_that_cannot_be_answered_keeps_no_other_from_its_turn(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    missing = sorted([desk.agents[0], desk.agents[1]])
+    api.misbehave("400", f"/users/{missing[0]}", times=-1)
+    sync(path, api, clock, transport=Edited(api, unlisted(*missing)))
+    assert [row["id"] for row in live(path, "users")] == [missing[1]]
+
+
+def test_who_has_left_a_list_is_asked_before_being_marked(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    """Lists are cut off, and pages shift."""
+    sync(path, api, clock)
+    missing = (desk.agents[1], desk.contacts[2], desk.accounts[0])
+    for _ in range(2):
+        sync(path, api, clock, transport=Edited(api, unlisted(*missing)))
+        assert differences(path, desk.workspace) == []
 
 
 @pytest.mark.parametrize("fault", ["403", "500", "errors-on-200", "no-key"])
