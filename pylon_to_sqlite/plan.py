@@ -122,17 +122,10 @@ def request(stream: Stream, checkpoint: Checkpoint, part: str | None = None) -> 
     return Request("POST", path, stream.path, params, page, cursor, limit=stream.limit)
 
 
-def request_for_one(stream: Stream, parent: str) -> Request:
-    """The request for the parent itself of a child stream."""
-    template = stream.path.partition("{id}")[0] + "{id}"
-    path = template.replace("{id}", path_segment(parent))
-    return Request("GET", path, template, is_for_one=True)
-
-
 def request_by_id(stream: Stream, key: str) -> Request:
-    """The request for one record of a list."""
-    path = f"{stream.path}/{path_segment(key)}"
-    return Request("GET", path, f"{stream.path}/{{id}}", is_for_one=True)
+    """The request for one record of a stream, which a search or a list answers for."""
+    path = stream.path.removesuffix("/search")
+    return Request("GET", f"{path}/{path_segment(key)}", f"{path}/{{id}}", is_for_one=True)
 
 
 def window_from(start: str, seconds: int, end: str) -> Window:

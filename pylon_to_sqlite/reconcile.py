@@ -14,7 +14,7 @@ from pylon_to_sqlite.lanes import Steps
 from pylon_to_sqlite.plan import Checkpoint, Window
 from pylon_to_sqlite.rows import rows_of
 from pylon_to_sqlite.store import Store
-from pylon_to_sqlite.streams import ISSUE_MESSAGES, ISSUES
+from pylon_to_sqlite.streams import ISSUES
 
 EVERY = timedelta(days=1)
 # Seconds of creation that one question may span: a year at most since autumn 2026, thirty days
@@ -143,7 +143,7 @@ class Reconciliation:
             return
         for key in missing:
             try:
-                page = yield plan.request_for_one(ISSUE_MESSAGES, key)
+                page = yield plan.request_by_id(ISSUES, key)
             except Gone:
                 self.found.gone += self.store.parent_gone(ISSUES, key, self.wall())
             except Unauthorized:
@@ -151,7 +151,7 @@ class Reconciliation:
             except PylonError:
                 continue
             else:
-                (rows,) = [rows_of(ISSUES, record) for record in page.records]
+                rows = rows_of(ISSUES, page.records[0])
                 self.found.changed += self.store.commit_compared([rows], self.wall()).changed
                 if rows.row["id"] != key:
                     # The issue that this one was merged into.

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from sqlite_utils import Database
 
+from pylon_to_sqlite.schema import TABLES, live
 from pylon_to_sqlite.stream import Stream
 
 BATCH = 500
@@ -12,7 +13,7 @@ BATCH = 500
 _STALE = """
     FROM {parent} AS p
     LEFT JOIN _pylon_children AS m ON m.stream = :stream AND m.parent = p.id
-    WHERE p.deleted_at IS NULL AND p.placeholder = 0
+    WHERE {is_live}
       AND (m.parent IS NULL OR m.read_for IS NOT p.{watermark}
            OR m.again_at <= :now OR m.read_at < :full)
 """
@@ -21,7 +22,10 @@ _STALE = """
 def stale_sql(stream: Stream) -> str:
     """FROM and WHERE of the parents whose children are stale; takes :stream, :now and :full."""
     assert stream.parent
-    return _STALE.format(parent=stream.parent.name, watermark=stream.parent.watermark)
+    parent = stream.parent
+    return _STALE.format(
+        parent=parent.name, watermark=parent.watermark, is_live=live(TABLES[parent.name], "p")
+    )
 
 
 class Parent(NamedTuple):

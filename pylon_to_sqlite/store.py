@@ -218,7 +218,7 @@ class Store:
     def parents(self, stream: Stream) -> list[str]:
         """Keys of the live rows of a stream, in order."""
         found = self.db.execute(
-            f"SELECT id FROM {stream.name} WHERE deleted_at IS NULL AND placeholder = 0 ORDER BY id"
+            f"SELECT id FROM {stream.name} WHERE {live(TABLES[stream.name])} ORDER BY id"
         )
         return [row[0] for row in found]
 
@@ -243,7 +243,7 @@ class Store:
         """A time before any live issue was created, or before anything can have been."""
         row = self._one(
             "SELECT min(created_at) FROM issues WHERE created_at LIKE '____-__-__T%'"
-            " AND deleted_at IS NULL AND placeholder = 0"
+            f" AND {live(TABLES[ISSUES.name])}"
         )
         return min(row[0] or self.earliest(), self.earliest())
 
@@ -370,7 +370,7 @@ class Store:
             said = (one.row for rows in batch for one in rows.references if one.table == name)
             self.tables.insert_placeholders(TABLES[name], said, now)
         if stream is ISSUES:
-            history.note(self.db, before, history.watched(self.db, keys), now)
+            history.note(self.db, before, history.watched(self.db, list(before)), now)
             requesters.decide(self.db, now, keys)
         return Counts(len(new), len(changed))
 

@@ -363,7 +363,7 @@ class Sync:
         if stream.parent is None or error.status not in (400, 404, 410):
             return False
         try:
-            yield plan.request_for_one(stream, key)
+            yield plan.request_by_id(stream.parent, key)
         except Gone:
             gone = self.store.parent_gone(stream.parent, key, self.wall())
             result = self.results[stream.parent.name]

@@ -53,8 +53,9 @@ class Tables:
                 self._create(table)
             # Also in a file that an earlier version made.
             self._index(table)
+        known = self.db.execute("SELECT lower(name), sql FROM sqlite_master").fetchall()
         for name in FULL_TEXT:
-            self._create_full_text(name)
+            self._create_full_text(name, dict(known))
 
     def _create(self, table: Table) -> None:
         self.db.table(table.name).create(
@@ -65,12 +66,10 @@ class Tables:
             defaults={"placeholder": 0} if table.has_placeholder else None,
         )
 
-    def _create_full_text(self, table: str) -> None:
+    def _create_full_text(self, table: str, there: Mapping[str, str | None]) -> None:
         """Create the index of a table, and anew where any part of it is not there or not as it
         should be: whatever rebuilds a table drops its triggers, and what was changed without them
         is in no index. An index of this name that is somebody else's stays."""
-        known = self.db.execute("SELECT lower(name), sql FROM sqlite_master")
-        there = dict(known.fetchall())
         wanted = full_text.created(table)
         index = full_text.index_of(table)
         is_ours = full_text.view_of(table) in str(there.get(index, full_text.view_of(table)))
@@ -225,7 +224,7 @@ class Tables:
         self, table: Table, columns: tuple[str, ...], marks: tuple[str, ...], keys: Iterable[Key]
     ) -> dict[Key, tuple[Any, ...]]:
         """By key: the values of `columns` as one tuple, then those of `marks`."""
-        sql = _by_key(table, (*table.key, *columns, *marks))
+        sql = by_key(table, (*table.key, *columns, *marks))
         found = self.db.execute(sql, [json.dumps(list(keys))])
         start, end = len(table.key), len(table.key) + len(columns)
         return {row[:start]: (row[start:end], *row[end:]) for row in found}
@@ -274,7 +273,7 @@ def _quoted(name: str) -> str:
 
 
 @cache
-def _by_key(table: Table, columns: tuple[str, ...]) -> str:
+def by_key(table: Table, columns: tuple[str, ...]) -> str:
     """Looks up the rows of the keys in a JSON array of arrays."""
     chosen = ", ".join(f"t.{_quoted(name)}" for name in columns)
     joined = " AND ".join(

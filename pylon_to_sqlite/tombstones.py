@@ -13,6 +13,7 @@ from pylon_to_sqlite.errors import Unexpected
 from pylon_to_sqlite.schema import TABLES, live
 from pylon_to_sqlite.stream import Stream
 from pylon_to_sqlite.streams import STREAMS
+from pylon_to_sqlite.tables import by_key
 
 # A list may lack so many records, or half of what is there, before that is no news but a fault.
 FEW = 5
@@ -52,14 +53,10 @@ def begin_walk(db: Database, stream: Stream) -> None:
 
 def found(db: Database, stream: Stream, keys: Sequence[tuple[Any, ...]]) -> None:
     """A walk has come by the records of these keys, which are in their table by now."""
-    matches = " AND ".join(
-        f"t.{name} = json_extract(k.value, '$[{position}]')"
-        for position, name in enumerate(stream.key)
-    )
+    rowids = by_key(TABLES[stream.name], ("rowid",))
     db.execute(
-        "INSERT OR IGNORE INTO temp.walked SELECT :stream, t.rowid"
-        f" FROM json_each(:keys) AS k CROSS JOIN {stream.name} AS t WHERE {matches}",
-        {"stream": stream.name, "keys": json.dumps(keys)},
+        f"INSERT OR IGNORE INTO temp.walked SELECT ?, rowid FROM ({rowids})",
+        [stream.name, json.dumps(keys)],
     )
 
 

@@ -58,6 +58,7 @@ BESIDE = {
     ("store", "stale"),
     ("store", "tables"),
     ("store", "tombstones"),
+    ("tombstones", "tables"),
     ("store", "transactions"),
     ("schema", "streams"),
     ("schema", "stream"),

@@ -85,17 +85,23 @@ def test_it_stays_within_the_scope_of_the_mirror(
     assert [row["id"] for row in live(path, "issues")] == [new]
 
 
+def spread(workspace: Workspace, clock: Any, issues: int, *, days: float) -> Desk:
+    """A desk with so many issues, each opened so many days after the one before."""
+    desk = open_desk(workspace, issues=0)
+    start = clock.now()
+    for number in range(issues):
+        clock.time = start + number * days * DAY
+        open_issue(desk, number)
+    clock.sleep(DAY)
+    return desk
+
+
 @pytest.mark.parametrize("max_days", [365.0, 30.0, 7.0])
 def test_windows_are_as_wide_as_pylon_takes_them(
     path: Path, workspace: Workspace, clock: Any, max_days: float
 ) -> None:
     """No issue on an edge between two of them is lost."""
-    desk = open_desk(workspace, issues=0)
-    start = clock.now()
-    for number in range(60):
-        clock.time = start + number * 2.5 * DAY
-        open_issue(desk, number)
-    clock.sleep(DAY)
+    desk = spread(workspace, clock, 60, days=2.5)
     api = Api(workspace, allowance=None, max_list_days=max_days)
     sync(path, api, clock)
     for issue in desk.issues[::7]:
@@ -111,12 +117,7 @@ def test_windows_are_as_wide_as_pylon_takes_them(
 
 
 def test_one_that_dies_goes_on_where_it_was(path: Path, workspace: Workspace, clock: Any) -> None:
-    desk = open_desk(workspace, issues=0)
-    start = clock.now()
-    for number in range(30):
-        clock.time = start + number * 5 * DAY
-        open_issue(desk, number)
-    clock.sleep(DAY)
+    desk = spread(workspace, clock, 30, days=5)
     api = Api(workspace, allowance=None, max_list_days=30.0)
     sync(path, api, clock)
     for issue in desk.issues[::5]:
