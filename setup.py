@@ -26,7 +26,7 @@ setup(
         "sqlite-utils>=4.2,<5",
     ],
     extras_require={
-        "test": ["cogapp", "hypothesis", "mypy", "pytest", "respx", "ruff"],
+        "test": ["cogapp", "hypothesis", "mypy", "pytest", "pytest-xdist", "respx", "ruff"],
     },
     classifiers=[
         "Development Status :: 4 - Beta",
