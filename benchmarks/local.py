@@ -252,7 +252,7 @@ def engine(api: Api, path: str) -> tuple[Cost, Stages]:
     with closing(_TimedStore(path)) as store:
         store.prepare(schema_version="1", organization_id="o", organization_name="O")
         began, began_cpu = time.perf_counter(), time.process_time()
-        Sync(answers, store, _now).run(STREAMS, store.begin_run("benchmark", _now()))
+        Sync(answers, store, _now).run(STREAMS, store.runs.begin("benchmark", _now()))
         seconds = time.perf_counter() - began - answers.seconds
         cpu = time.process_time() - began_cpu - answers.cpu
     rest = cpu - answers.parsing - store.spent

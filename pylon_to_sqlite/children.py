@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 
 from pylon_to_sqlite.errors import PylonError, Unavailable
 from pylon_to_sqlite.plan import Checkpoint
+from pylon_to_sqlite.runs import Counts
 from pylon_to_sqlite.stale import Parent
-from pylon_to_sqlite.store import Counts, Store
+from pylon_to_sqlite.store import Store
 from pylon_to_sqlite.stream import Stream
 
 # So many parents in a row for whose children no answer came: it is not the parents.

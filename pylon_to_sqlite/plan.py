@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 from urllib.parse import quote
 
 from pylon_to_sqlite.errors import Unexpected
@@ -30,6 +30,8 @@ LONGEST_KEY = 500
 
 ISO = "%Y-%m-%dT%H:%M:%SZ"
 
+SavedType = TypeVar("SavedType", bound="Saved")
+
 
 class Window(NamedTuple):
     """A closed span of the watermark field, in UTC; `after` None reaches back for ever."""
@@ -38,8 +40,21 @@ class Window(NamedTuple):
     before: str
 
 
+class Saved:
+    """What is kept from run to run, as JSON. What is not set is not in it, and what another
+    version kept beyond that is of no use."""
+
+    def to_json(self) -> str:
+        return json.dumps({name: value for name, value in vars(self).items() if value})
+
+    @classmethod
+    def from_json(cls: type[SavedType], text: str) -> SavedType:
+        state = json.loads(text)
+        return cls(**{name: state[name] for name in cls.__annotations__ if name in state})
+
+
 @dataclass(frozen=True)
-class Checkpoint:
+class Checkpoint(Saved):
     """Where a stream is: everything the next run needs to go on where this one stopped.
 
     Walks use `cursor` alone; streams with a watermark use the rest: all changes in [`since`,
@@ -58,16 +73,23 @@ class Checkpoint:
     span: int | None = None
     narrowed: str | None = None
 
-    def to_json(self) -> str:
-        return json.dumps({name: value for name, value in asdict(self).items() if value})
+    def __post_init__(self) -> None:
+        if self.window:
+            # From JSON it comes as a list.
+            object.__setattr__(self, "window", Window(*self.window))
 
-    @classmethod
-    def from_json(cls, text: str) -> "Checkpoint":
-        state = json.loads(text)
-        if state.get("window"):
-            state["window"] = Window(*state["window"])
-        # What another version remembered beyond that is of no use here.
-        return cls(**{one.name: state[one.name] for one in fields(cls) if one.name in state})
+
+@dataclass(frozen=True)
+class Comparison(Saved):
+    """Where the comparison of all issues is: up to which creation time it has `reached`, and
+    `until` when it goes, unset where none is under way; when it `began`, and when the last one did
+    that was `finished`. `span` is the widest window in seconds that Pylon took in this one."""
+
+    reached: str | None = None
+    until: str | None = None
+    began: str | None = None
+    finished: str | None = None
+    span: int | None = None
 
 
 @dataclass(frozen=True)

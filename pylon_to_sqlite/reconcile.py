@@ -11,7 +11,7 @@ from datetime import timedelta
 from pylon_to_sqlite import plan
 from pylon_to_sqlite.errors import Gone, PylonError, Refused, Unauthorized
 from pylon_to_sqlite.lanes import Steps
-from pylon_to_sqlite.plan import Checkpoint, Window
+from pylon_to_sqlite.plan import Comparison, Window
 from pylon_to_sqlite.rows import rows_of
 from pylon_to_sqlite.store import Store
 from pylon_to_sqlite.streams import ISSUES
@@ -61,11 +61,11 @@ class Reconciliation:
             self.found.error = str(error)
 
     def _compare(self) -> Steps:
-        checkpoint = self._begun()
+        comparison = self._begun()
         restarts = 0
-        while checkpoint and checkpoint.since and checkpoint.since < (checkpoint.as_of or ""):
-            span = checkpoint.span or SPANS[0]
-            window = plan.window_from(checkpoint.since, span, checkpoint.as_of or "")
+        while comparison and comparison.reached and comparison.reached < (comparison.until or ""):
+            span = comparison.span or SPANS[0]
+            window = plan.window_from(comparison.reached, span, comparison.until or "")
             try:
                 yield from self._read(window)
             except Refused as error:
@@ -76,34 +76,31 @@ class Reconciliation:
                 smaller = [one for one in SPANS if one < span]
                 if error.status != 400 or not smaller:
                     raise
-                checkpoint = replace(checkpoint, span=smaller[0])
+                comparison = replace(comparison, span=smaller[0])
                 continue
             yield from self._see_to_unseen(window)
-            checkpoint = replace(checkpoint, since=window.before)
-            self.store.save_reconciled(checkpoint)
-        if checkpoint:
+            comparison = replace(comparison, reached=window.before)
+            self.store.save_comparison(comparison)
+        if comparison:
             # What spans fit is found out anew each time: it takes three requests.
-            self.store.save_reconciled(Checkpoint(watermark=checkpoint.narrowed))
+            self.store.save_comparison(Comparison(finished=comparison.began))
 
-    def _begun(self) -> Checkpoint | None:
-        """Where the comparison is; None when there is nothing to compare now. Its `since` is how
-        far it has come, `as_of` where it ends, `narrowed` when it began."""
-        checkpoint, until = self.store.reconciled(), self.store.checkpoint(ISSUES).watermark
+    def _begun(self) -> Comparison | None:
+        """Where the comparison is; None when there is nothing to compare now."""
+        last, until = self.store.comparison(), self.store.checkpoint(ISSUES).watermark
         if until is None:
             return None
         now = self.now()
-        due = plan.iso(plan.moment(checkpoint.narrowed or now) + EVERY)
-        if checkpoint.as_of and (not self.is_wanted or now < due):
-            return checkpoint
-        if checkpoint.watermark is None and not self.is_wanted:
+        if last.until and not (self.is_wanted and _is_due(last.began, now)):
+            return last
+        if last.finished is None and not self.is_wanted:
             # All of it has only just been loaded.
-            self.store.save_reconciled(replace(checkpoint, watermark=now))
+            self.store.save_comparison(replace(last, finished=now))
             return None
-        due = plan.iso(plan.moment(checkpoint.watermark or now) + EVERY)
-        if now < due and not self.is_wanted:
+        if not self.is_wanted and not _is_due(last.finished, now):
             return None
-        begun = replace(checkpoint, since=self.store.oldest_issue(), as_of=until, narrowed=now)
-        self.store.save_reconciled(begun)
+        begun = replace(last, reached=self.store.oldest_issue(), until=until, began=now)
+        self.store.save_comparison(begun)
         return begun
 
     def _read(self, window: Window) -> Steps:
@@ -156,3 +153,7 @@ class Reconciliation:
                 if rows.row["id"] != key:
                     # The issue that this one was merged into.
                     self.found.gone += self.store.parent_gone(ISSUES, key, self.wall())
+
+
+def _is_due(last: str | None, now: str) -> bool:
+    return now >= plan.iso(plan.moment(last or now) + EVERY)

@@ -108,7 +108,7 @@ def _run(
         for stream in wishes.streams:
             if stream.is_by_staleness:
                 store.doubt_children(stream, since, client.now())
-    run = store.begin_run(version("pylon-to-sqlite"), wall())
+    run = store.runs.begin(version("pylon-to-sqlite"), wall())
     sync = Sync(
         client,
         store,
@@ -132,7 +132,7 @@ def _run(
     finally:
         # Who ends a run that waits for another program is not to wait again.
         with suppress(sqlite3.OperationalError) if outcome == "interrupted" else nullcontext():
-            store.end_run(run, outcome, client.requests, client.waited, wall())
+            store.runs.end(run, outcome, client.requests, client.waited, wall())
     has_changed = any(one.counts.changed or one.counts.gone for one in results)
     is_purged = store.purge() or not has_changed
     return Outcome(me, results, store.tables.new_columns, sync.compared, is_purged)

@@ -3,7 +3,6 @@
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +11,7 @@ from sqlite_utils import Database
 from pylon_to_sqlite import history, requesters, tombstones
 from pylon_to_sqlite.plan import (
     Checkpoint,
+    Comparison,
     Window,
     fingerprint,
     iso,
@@ -21,6 +21,7 @@ from pylon_to_sqlite.plan import (
 )
 from pylon_to_sqlite.purge import purge
 from pylon_to_sqlite.rows import Rows
+from pylon_to_sqlite.runs import Counts, Runs
 from pylon_to_sqlite.schema import TABLES, live
 from pylon_to_sqlite.stale import Parent, count_stale, stale
 from pylon_to_sqlite.stream import Stream
@@ -29,23 +30,9 @@ from pylon_to_sqlite.tables import Tables
 from pylon_to_sqlite.transactions import BUSY_SECONDS, NOTICE, Transactions
 
 # The name that the comparison of all issues has among the checkpoints.
-RECONCILED = "reconcile"
+COMPARISON = "reconcile"
 
 BEFORE_PYLON = "2015-01-01T00:00:00Z"
-
-
-@dataclass
-class Counts:
-    """What a stream's records did to its table."""
-
-    new: int = 0
-    changed: int = 0
-    gone: int = 0
-
-    def add(self, other: "Counts") -> None:
-        self.new += other.new
-        self.changed += other.changed
-        self.gone += other.gone
 
 
 def _newest(stream: Stream, batch: Sequence[Rows]) -> list[Rows]:
@@ -66,6 +53,7 @@ class Store:
         self.db = Database(sqlite3.connect(path, timeout=BUSY_SECONDS))
         self.tables = Tables(self.db)
         self.transactions = Transactions(self.db.conn, self.tables.forget_types)
+        self.runs = Runs(self.db, self.transactions)
         tombstones.prepare(self.db)
         # With WAL a Datasette reads while a sync writes.
         self.db.execute("PRAGMA journal_mode = WAL")
@@ -247,16 +235,16 @@ class Store:
         )
         return min(row[0] or self.earliest(), self.earliest())
 
-    def reconciled(self) -> Checkpoint:
-        """Where the comparison of all issues is: reconcile.py."""
-        row = self._one("SELECT state FROM _pylon_checkpoints WHERE stream = ?", RECONCILED)
-        return Checkpoint.from_json(row[0]) if row else Checkpoint()
+    def comparison(self) -> Comparison:
+        """Where the comparison of all issues is."""
+        row = self._one("SELECT state FROM _pylon_checkpoints WHERE stream = ?", COMPARISON)
+        return Comparison.from_json(row[0]) if row else Comparison()
 
-    def save_reconciled(self, checkpoint: Checkpoint) -> None:
+    def save_comparison(self, comparison: Comparison) -> None:
         with self.transactions.one():
             self.db.execute(
                 "INSERT OR REPLACE INTO _pylon_checkpoints VALUES (?, '', ?, NULL)",
-                [RECONCILED, checkpoint.to_json()],
+                [COMPARISON, comparison.to_json()],
             )
 
     def commit_compared(self, batch: Sequence[Rows], now: str) -> Counts:
@@ -309,43 +297,6 @@ class Store:
     def purge(self) -> bool:
         """Leave nothing of words that were changed or deleted; False where it must wait."""
         return purge(self.db, self.transactions)
-
-    def begin_run(self, version: str, now: str) -> int:
-        """A new line in `_pylon_runs`; gives its id."""
-        with self.transactions.one():
-            run = self.db.execute(
-                "INSERT INTO _pylon_runs (version, started_at) VALUES (?, ?)", [version, now]
-            ).lastrowid
-        assert run is not None
-        return run
-
-    def end_run(self, run: int, outcome: str, requests: int, waited: float, now: str) -> None:
-        with self.transactions.one(is_patient=outcome != "interrupted"):
-            self.db.execute(
-                "UPDATE _pylon_runs SET ended_at = ?, outcome = ?, requests = ?,"
-                " seconds_waited = ? WHERE id = ?",
-                [now, outcome, requests, round(waited, 1), run],
-            )
-
-    def begin_stream(self, run: int, stream: Stream, now: str) -> None:
-        with self.transactions.one():
-            self.db.execute(
-                "INSERT INTO _pylon_run_streams (run, stream, started_at) VALUES (?, ?, ?)",
-                [run, stream.name, now],
-            )
-
-    def end_stream(
-        self, run: int, stream: Stream, error: str | None, counts: Counts, now: str
-    ) -> None:
-        with self.transactions.one():
-            self.db.execute(
-                "UPDATE _pylon_run_streams SET ended_at = ?, outcome = ?, error = ?,"
-                " rows_new = ?, rows_changed = ?, rows_gone = ? WHERE run = ? AND stream = ?",
-                [
-                    *(now, "failed" if error else "ok", error),
-                    *(counts.new, counts.changed, counts.gone, run, stream.name),
-                ],
-            )
 
     def _write(self, stream: Stream, batch: Sequence[Rows], now: str) -> Counts:
         table = TABLES[stream.name]

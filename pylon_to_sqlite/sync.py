@@ -76,7 +76,7 @@ class Sync:
         steps = []
         for stream in streams:
             self.results[stream.name] = Result(stream)
-            self.store.begin_stream(run, stream, self.wall())
+            self.store.runs.begin_stream(run, stream.name, self.wall())
             steps.extend(self._steps(stream))
             if stream.by_id:
                 look_ups = LookUps(
@@ -144,7 +144,8 @@ class Sync:
         self.on_result(result)
 
     def _record(self, result: Result) -> None:
-        self.store.end_stream(self._run, result.stream, result.error, result.counts, self.wall())
+        name, error, counts = result.stream.name, result.error, result.counts
+        self.store.runs.end_stream(self._run, name, error, counts, self.wall())
 
     def _after(self, stream: Stream, steps: Steps) -> Steps:
         """The steps, once the stream is through, and only if all of it is there."""

@@ -23,6 +23,7 @@ FLOORS = (
             "history",
             "purge",
             "requesters",
+            "runs",
             "stale",
             "tables",
             "tombstones",
@@ -55,6 +56,8 @@ BESIDE = {
     ("store", "purge"),
     ("purge", "transactions"),
     ("store", "requesters"),
+    ("runs", "transactions"),
+    ("store", "runs"),
     ("store", "stale"),
     ("store", "tables"),
     ("store", "tombstones"),
@@ -68,7 +71,9 @@ BESIDE = {
 # Who may know what is outside: one place for HTTP, few for SQL, one floor that prints.
 OUTSIDE = {
     "httpx": {"client"},
-    "sqlite_utils": {"history", "purge", "requesters", "stale", "store", "tables", "tombstones"},
+    "sqlite_utils": {
+        *("history", "purge", "requesters", "runs", "stale", "store", "tables", "tombstones"),
+    },
     "sqlite3": {"file", "run", "status", "store", "transactions"},
     "click": {"cli", "display", "exits", "options"},
     "subprocess": {"serving"},

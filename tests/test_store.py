@@ -225,7 +225,7 @@ def test_what_is_whole_is_committed_though_a_group_never_ended(path: Path) -> No
 def test_a_signal_ends_the_wait_for_another_program_once_and_for_all(path: Path) -> None:
     with closing(Store(str(path))) as store, closing(sqlite3.connect(path)) as other:
         store.prepare(schema_version="1")
-        run = store.begin_run("1", NOW)
+        run = store.runs.begin("1", NOW)
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(sqlite3.OperationalError, match="locked"):
-            store.end_run(run, "interrupted", 0, 0.0, NOW)
+            store.runs.end(run, "interrupted", 0, 0.0, NOW)

@@ -1,0 +1,66 @@
+"""The record of runs: when each began and ended, and what became of its streams."""
+
+from dataclasses import dataclass
+
+from sqlite_utils import Database
+
+from pylon_to_sqlite.transactions import Transactions
+
+
+@dataclass
+class Counts:
+    """What a stream's records did to its table."""
+
+    new: int = 0
+    changed: int = 0
+    gone: int = 0
+
+    def add(self, other: "Counts") -> None:
+        self.new += other.new
+        self.changed += other.changed
+        self.gone += other.gone
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The runs that `_pylon_runs` and `_pylon_run_streams` tell of. Times are UTC."""
+
+    db: Database
+    transactions: Transactions
+
+    def begin(self, version: str, now: str) -> int:
+        """A new run; gives its id."""
+        with self.transactions.one():
+            run = self.db.execute(
+                "INSERT INTO _pylon_runs (version, started_at) VALUES (?, ?)", [version, now]
+            ).lastrowid
+        assert run is not None
+        return run
+
+    def end(self, run: int, outcome: str, requests: int, waited: float, now: str) -> None:
+        with self.transactions.one(is_patient=outcome != "interrupted"):
+            self.db.execute(
+                "UPDATE _pylon_runs SET ended_at = ?, outcome = ?, requests = ?,"
+                " seconds_waited = ? WHERE id = ?",
+                [now, outcome, requests, round(waited, 1), run],
+            )
+
+    def begin_stream(self, run: int, stream: str, now: str) -> None:
+        with self.transactions.one():
+            self.db.execute(
+                "INSERT INTO _pylon_run_streams (run, stream, started_at) VALUES (?, ?, ?)",
+                [run, stream, now],
+            )
+
+    def end_stream(
+        self, run: int, stream: str, error: str | None, counts: Counts, now: str
+    ) -> None:
+        with self.transactions.one():
+            self.db.execute(
+                "UPDATE _pylon_run_streams SET ended_at = ?, outcome = ?, error = ?,"
+                " rows_new = ?, rows_changed = ?, rows_gone = ? WHERE run = ? AND stream = ?",
+                [
+                    *(now, "failed" if error else "ok", error),
+                    *(counts.new, counts.changed, counts.gone, run, stream),
+                ],
+            )
