@@ -250,7 +250,7 @@ def engine(api: Api, path: str) -> tuple[Cost, Stages]:
     """A first load by the engine without client and HTTP, as when answers never let it wait."""
     answers = _Answers(api)
     with closing(_TimedStore(path)) as store:
-        store.prepare(schema_version="1", organization_id="o", organization_name="O")
+        store.prepare(_now(), organization_id="o", organization_name="O")
         began, began_cpu = time.perf_counter(), time.process_time()
         Sync(answers, store, _now).run(STREAMS, store.runs.begin("benchmark", _now()))
         seconds = time.perf_counter() - began - answers.seconds

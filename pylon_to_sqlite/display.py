@@ -16,6 +16,7 @@ import click
 if TYPE_CHECKING:
     from pylon_to_sqlite.children import Progress, Result
     from pylon_to_sqlite.client import Answer
+    from pylon_to_sqlite.rows import Drift
     from pylon_to_sqlite.run import Outcome
 
 # Seconds between two lines on what is at work: on a terminal, elsewhere.
@@ -113,8 +114,8 @@ class Display:
         """The run as a whole."""
         if self.quiet:
             return
-        for column in outcome.new_columns:
-            self._line(f"New in Pylon: {shown(column)}")
+        for drift in outcome.drift:
+            self._line(_drifted(drift))
         counts = [result.counts for result in outcome.results]
         new, changed, gone = (
             sum(getattr(one, name) for one in counts) for name in ("new", "changed", "gone")
@@ -193,6 +194,16 @@ def _state(progress: Progress, took: float, why: str, brief: bool) -> str:
     if total and done and took > SETTLED and total > done:
         parts.append(f"about {_span(took / done * (total - done))} left")
     return ", ".join(parts)
+
+
+def _drifted(drift: Drift) -> str:
+    """Such as: Changed in Pylon: issues.number is text where a number was; it is kept as it is."""
+    field = shown(f"{drift.table}.{drift.column}")
+    if drift.change == "new":
+        return f"New in Pylon: {field}"
+    if drift.change == "type":
+        return f"Changed in Pylon: {field} is {drift.detail}; it is kept as it comes"
+    return f"Gone from Pylon, it seems: {field}, {drift.detail}"
 
 
 def _counted(new: int, changed: int) -> str:

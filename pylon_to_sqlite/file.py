@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from pylon_to_sqlite.errors import Busy, Unusable
 from pylon_to_sqlite.full_text import shadows
-from pylon_to_sqlite.schema import BOOKKEEPING, FULL_TEXT, TABLES, VERSION
+from pylon_to_sqlite.schema import BOOKKEEPING, EARLIER, FULL_TEXT, MIGRATED, TABLES, VERSION
 
 _MAGIC = b"SQLite format 3\x00"
 
@@ -119,7 +119,7 @@ def _mirror(path: Path, connection: sqlite3.Connection) -> Mirror | None:
         if not str(name).lower().startswith("sqlite_")
     }
     names = frozenset(kinds)
-    ours = names & {*TABLES, *BOOKKEEPING}
+    ours = names & {*TABLES, *BOOKKEEPING, *EARLIER}
     if not ours:
         return None
     meta: dict[str, str] = {}
@@ -142,5 +142,7 @@ def _mirror(path: Path, connection: sqlite3.Connection) -> Mirror | None:
             raise Unusable(f"{path} has a table named {name} that is not this tool's")
     # A full-text index keeps what it holds in tables of its own.
     indexes = set().union(*map(shadows, FULL_TEXT))
-    others = frozenset(name for name in names - ours - indexes if kinds[name] == "table")
+    others = frozenset(
+        name for name in names - ours - indexes - {MIGRATED} if kinds[name] == "table"
+    )
     return Mirror(meta.get("organization_id") or "", meta.get("organization_name") or "", others)

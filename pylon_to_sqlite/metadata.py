@@ -5,7 +5,7 @@ from importlib.resources import files
 from typing import Any, NamedTuple
 
 from pylon_to_sqlite.full_text import index_of, view_of
-from pylon_to_sqlite.schema import BOOKKEEPING, FULL_TEXT, TABLES, Table
+from pylon_to_sqlite.schema import BOOKKEEPING, FULL_TEXT, MIGRATED, TABLES, Table
 from pylon_to_sqlite.stream import Stream
 
 # The names that the README and other people's recipes give the file.
@@ -55,7 +55,7 @@ def metadata_for(names: Sequence[str]) -> dict[str, Any]:
         "description": "A mirror of a Pylon workspace, made by pylon-to-sqlite.",
         "tables": {
             **{table.name: _table(table) for table in TABLES.values()},
-            **{name: {"hidden": True} for name in BOOKKEEPING},
+            **{name: {"hidden": True} for name in (*BOOKKEEPING, MIGRATED)},
             # Datasette hides full-text indexes itself, but no views.
             **{view_of(name): {"allow": False} for name in FULL_TEXT},
         },

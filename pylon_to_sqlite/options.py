@@ -27,7 +27,7 @@ def stream_names(
 def past(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
     """A date or an RFC 3339 time in the past, as UTC in whole seconds."""
     from pylon_to_sqlite.plan import ISO, iso
-    from pylon_to_sqlite.rows import utc
+    from pylon_to_sqlite.values import utc
 
     if value is None:
         return None

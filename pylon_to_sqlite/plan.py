@@ -4,11 +4,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
+from functools import cache
+from hashlib import sha256
 from typing import Any, Literal, NamedTuple, TypeVar
 from urllib.parse import quote
 
 from pylon_to_sqlite.errors import Unexpected
-from pylon_to_sqlite.stream import Stream
+from pylon_to_sqlite.stream import Link, Stream
 from pylon_to_sqlite.streams import PAGE
 
 # A window begins this long before the watermark: payload times are cut to seconds, and others
@@ -122,9 +124,18 @@ class Page:
     """Whether it did not even say so, but had no word of data."""
 
 
+@cache
 def fingerprint(stream: Stream) -> str:
-    """What a checkpoint of this stream depends on; where it differs, the stream starts over."""
-    return f"{stream.path} {','.join(stream.key)} {stream.watermark}"
+    """What a checkpoint of this stream depends on; where it differs, the stream starts over. The
+    columns are part of it, for a record that does not change is not written again."""
+    sources: tuple[Stream | Link, ...] = (stream, *stream.links)
+    columns = [
+        (one.path, column.name, column.path, column.kind, column.refers)
+        for one in sources
+        for column in one.columns
+    ]
+    digest = sha256(repr(columns).encode()).hexdigest()[:12]
+    return f"{stream.path} {','.join(stream.key)} {stream.watermark} {digest}"
 
 
 def request(stream: Stream, checkpoint: Checkpoint, part: str | None = None) -> Request:

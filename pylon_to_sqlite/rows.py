@@ -1,31 +1,39 @@
 """A record as Pylon gave it, to the rows that SQLite holds. Pure; loses no value it is given."""
 
-import json
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from datetime import datetime, timezone
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pylon_to_sqlite.errors import Unexpected
 from pylon_to_sqlite.stream import Column, Kind, Link, Stream
 from pylon_to_sqlite.streams import BY_NAME
-from pylon_to_sqlite.text import clean, text_of
+from pylon_to_sqlite.text import clean
+from pylon_to_sqlite.values import (
+    USUAL,
+    Value,
+    as_text,
+    converted,
+    is_unset,
+    scalar,
+    surprise,
+)
 
 Record = Mapping[str, Any]
-Value = str | int | float | None
 Row = dict[str, Value]
 
 # Columns that the mirror writes itself; a field of such a name is stored beside them.
 OURS = ("synced_at", "deleted_at", "placeholder")
 _TAKEN = frozenset((*OURS, "rowid", "oid", "_rowid_"))
 
-_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", re.ASCII)
-_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d+)?([Zz]|[+-]\d\d:?\d\d)", re.ASCII)
 _TIME_NAME = re.compile(r"(_at|_time|timestamp)$")
-# Sorted, so that a map which comes in another order is not a change.
-_JSON = json.JSONEncoder(ensure_ascii=False, sort_keys=True, check_circular=False)
 _NOTHING: Record = {}
+# What a list inside a record is given as.
+_LINKED: Mapping[str, frozenset[type]] = {
+    "values": USUAL["array"],
+    "objects": USUAL["array"],
+    "custom_fields": USUAL["object"],
+}
 
 
 class Reference(NamedTuple):
@@ -35,12 +43,34 @@ class Reference(NamedTuple):
     row: Row
 
 
+class Drift(NamedTuple):
+    """A field that is not what this tool knows: it is "new", of another "type", or "gone"."""
+
+    table: str
+    column: str
+    change: Literal["new", "type", "gone"]
+    detail: str = ""
+
+
 class Rows(NamedTuple):
     """All rows that come of one record; every link table of its stream is named, empty or not."""
 
     row: Row
     links: Mapping[str, Sequence[Row]]
     references: Sequence[Reference]
+    drift: Sequence[Drift] = ()
+
+
+class _Told(NamedTuple):
+    """What a record tells beyond its own rows."""
+
+    references: list[Reference]
+    drift: list[Drift]
+
+    def expect(self, table: str, column: str, usual: frozenset[type], value: object) -> None:
+        """Note a value that is of no type which Pylon used to give."""
+        if detail := surprise(usual, value):
+            self.drift.append(Drift(table, column, "type", detail))
 
 
 class _Inner(NamedTuple):
@@ -54,6 +84,7 @@ class _Inner(NamedTuple):
 class _Shape(NamedTuple):
     """How records of one source are laid out as columns."""
 
+    table: str
     columns: tuple[str, ...]
     """All that have a place in the record."""
     direct: Mapping[str, tuple[Column, ...]]
@@ -74,9 +105,11 @@ def rows_of(stream: Stream, record: object, given: Mapping[str, str] | None = No
     """
     if not isinstance(record, dict):
         raise Unexpected(f"a record that is no object but {_shown(record)}")
-    references: list[Reference] = []
+    told = _Told([], [])
     links = [link for link in stream.links if _has_shape(link, record.get(link.path))]
-    row = _flat(_shape(stream), record, references, {link.path for link in links})
+    for link in stream.links:
+        told.expect(stream.name, link.path, _LINKED[link.shape], record.get(link.path))
+    row = _flat(_shape(stream), record, told, {link.path for link in links})
     for name, value in (given or {}).items():
         if name == stream.owner or row.get(name) is None:
             row[name] = clean(value)
@@ -86,38 +119,15 @@ def rows_of(stream: Stream, record: object, given: Mapping[str, str] | None = No
         row[name] = str(row[name])
     rows: dict[str, list[Row]] = {link.table: [] for link in stream.links}
     for link in links:
-        rows[link.table] = list(_link_rows(link, row, record.get(link.path), references))
-    references.extend(_bare_references(stream, row, references))
-    return Rows(row, rows, references)
-
-
-def utc(value: str) -> str:
-    """An RFC 3339 time as UTC, its fraction as given; anything else unchanged."""
-    if _UTC.fullmatch(value):
-        return value
-    match = _TIME.fullmatch(value)
-    if not match:
-        return value
-    day, clock, fraction, offset = match.groups()
-    if offset in "Zz":
-        return f"{day}T{clock}{fraction or ''}Z"
-    try:
-        moment = datetime.fromisoformat(f"{day}T{clock}{offset[:3]}:{offset[-2:]}")
-        moment = moment.astimezone(timezone.utc)
-    except (ValueError, OverflowError):
-        return value
-    return f"{moment.replace(tzinfo=None).isoformat()}{fraction or ''}Z"
-
-
-def is_unset(value: object) -> bool:
-    """Whether Pylon says nothing: null, "", an absent key and an empty list mean the same."""
-    return value is None or value == "" or value == [] or value == {}
+        rows[link.table] = list(_link_rows(link, row, record.get(link.path), told))
+    told.references.extend(_bare_references(stream, row, told.references))
+    return Rows(row, rows, *told)
 
 
 def _flat(
     shape: _Shape,
     record: Record,
-    references: list[Reference],
+    told: _Told,
     linked: set[str] | frozenset[str] = frozenset(),
 ) -> Row:
     row: Row = dict.fromkeys(shape.columns)
@@ -130,7 +140,10 @@ def _flat(
             others.append(name)
             continue
         for column in columns:
-            row[column.name] = _converted(column.kind, value)
+            kind = column.kind
+            if type(value) not in USUAL[kind]:
+                told.expect(shape.table, column.name, USUAL[kind], value)
+            row[column.name] = converted(kind, value)
     for column, outer, last in shape.inner:
         holder = record
         for name in outer:
@@ -139,11 +152,12 @@ def _flat(
                 holder = _NOTHING
         value = holder.get(last)
         if not is_unset(value):
-            row[column.name] = _converted(column.kind, value)
+            told.expect(shape.table, column.name, USUAL[column.kind], value)
+            row[column.name] = converted(column.kind, value)
             if column.refers:
-                references.append(_reference(column, holder))
+                told.references.append(_reference(column, holder))
     for name, value in _unknown(record, shape.fields, set(others) - linked):
-        _keep(row, shape.names, name, value)
+        _keep(shape, row, name, value, told)
     return row
 
 
@@ -166,70 +180,35 @@ def _unknown(
                 yield f"{name}_{sub}", what
 
 
-def _keep(row: Row, names: frozenset[str], name: str, value: object) -> None:
+def _keep(shape: _Shape, row: Row, name: str, value: object, told: _Told) -> None:
     """Store a field nobody knew under its own name, or the nearest that is free."""
     if isinstance(value, dict) and set(value) == {"id"}:
         name, value = f"{name}_id", value["id"]
     name = clean(name) or "_"
     kind: Kind = "time" if _TIME_NAME.search(name) else "text"
-    stored = _converted(kind, value) if isinstance(value, str) else _scalar(value)
+    stored = converted(kind, value) if isinstance(value, str) else scalar(value)
     if name in row and row[name] is None and name not in _TAKEN:
+        # Such as the key of another record, which used to stand inside an object.
+        told.expect(shape.table, name, USUAL["text"], value)
         row[name] = stored
         return
     if name in row and row[name] == stored:
         return
-    taken = names | {other.lower() for other in row}
+    taken = shape.names | {other.lower() for other in row}
     while name.lower() in taken:
         name += "_"
     row[name] = stored
 
 
-def _converted(kind: Kind, value: object) -> Value:
-    if isinstance(value, str):
-        return _FROM_TEXT.get(kind, clean)(value) if value else None
-    if is_unset(value):
-        return None
-    if kind == "json":
-        return _json(value)
-    if isinstance(value, bool) and kind not in ("boolean", "integer"):
-        return "true" if value else "false"
-    return _scalar(value)
-
-
-def _scalar(value: object) -> Value:
-    if isinstance(value, bool):
-        return int(value)
-    if isinstance(value, int):
-        # SQLite's integers end at 64 bits.
-        return value if -(2**63) <= value < 2**63 else str(value)
-    if isinstance(value, float):
-        return value
-    return clean(value) if isinstance(value, str) else _json(value)
-
-
-def _json(value: object) -> str:
-    try:
-        return clean(_JSON.encode(value))
-    except RecursionError:
-        raise Unexpected("a record that is nested too deep") from None
-
-
-_FROM_TEXT: Mapping[Kind, Callable[[str], Value]] = {
-    "plain": lambda value: text_of(value) or None,
-    "time": lambda value: utc(clean(value)),
-    "json": _json,
-}
-
-
 def _reference(column: Column, holder: Record) -> Reference:
     told = _told_by(BY_NAME[column.refers])
     row = {
-        one.name: _converted(one.kind, holder[field])
+        one.name: converted(one.kind, holder[field])
         for field, columns in told.items()
         if field in holder
         for one in columns
     }
-    return Reference(column.refers, {**row, BY_NAME[column.refers].key[0]: _text(holder["id"])})
+    return Reference(column.refers, {**row, BY_NAME[column.refers].key[0]: as_text(holder["id"])})
 
 
 def _bare_references(stream: Stream, row: Row, told: Sequence[Reference]) -> Iterator[Reference]:
@@ -245,20 +224,14 @@ def _bare_references(stream: Stream, row: Row, told: Sequence[Reference]) -> Ite
             yield Reference(target.name, {target.key[0]: value, **owner})
 
 
-def _text(value: object) -> str:
-    return clean(value) if isinstance(value, str) else str(_scalar(value))
-
-
 def _has_shape(link: Link, value: object) -> bool:
-    if is_unset(value):
-        return True
-    return isinstance(value, dict if link.shape == "custom_fields" else list)
+    return is_unset(value) or type(value) in _LINKED[link.shape]
 
 
-def _link_rows(link: Link, row: Row, value: Any, references: list[Reference]) -> Iterator[Row]:
+def _link_rows(link: Link, row: Row, value: Any, told: _Told) -> Iterator[Row]:
     key = row[BY_NAME[link.owner.refers].key[0]]
     seen: set[tuple[Value, ...]] = set()
-    for one in _link_items(link, value or [], references):
+    for one in _link_items(link, value or [], told):
         one[link.owner.name] = key
         identity = tuple(one[name] for name in link.key)
         if identity not in seen and None not in identity:
@@ -266,39 +239,40 @@ def _link_rows(link: Link, row: Row, value: Any, references: list[Reference]) ->
             yield one
 
 
-def _link_items(link: Link, value: Any, references: list[Reference]) -> Iterator[Row]:
+def _link_items(link: Link, value: Any, told: _Told) -> Iterator[Row]:
     if link.shape == "custom_fields":
         for slug in sorted(value):
-            yield from _custom_field(link, slug, value[slug])
+            yield from _custom_field(link, slug, value[slug], told)
     elif link.shape == "values":
         column = link.columns[0]
         for item in value:
             if column.path and isinstance(item, dict) and not is_unset(item.get("id")):
-                references.append(_reference(column, item))
-                yield {column.name: _text(item["id"])}
+                told.references.append(_reference(column, item))
+                yield {**_flat(_shape(link), item, told), column.name: as_text(item["id"])}
             elif not is_unset(item):
                 if column.refers:
-                    references.append(Reference(column.refers, {"id": _text(item)}))
-                yield {column.name: _text(item)}
+                    told.references.append(Reference(column.refers, {"id": as_text(item)}))
+                yield {column.name: as_text(item)}
     else:
         for position, item in enumerate(value):
             record = item if isinstance(item, dict) else {"value": item}
-            yield {**_flat(_shape(link), record, references), "position": position}
+            yield {**_flat(_shape(link), record, told), "position": position}
 
 
-def _custom_field(link: Link, slug: str, field: Any) -> Iterator[Row]:
+def _custom_field(link: Link, slug: str, field: Any, told: _Told) -> Iterator[Row]:
     """One row a value: of `values` where a field has several, else of `value`."""
     if not isinstance(field, dict):
+        told.expect(link.table, "value", _LINKED[link.shape], field)
         field = {"values": field} if isinstance(field, list) else {"value": field}
     several = field.get("values")
     values = list(several) if isinstance(several, list) else [several]
     if field.get("value") not in values:
         values.append(field.get("value"))
-    told = {name: what for name, what in field.items() if name not in ("slug", "value", "values")}
+    rest = {name: what for name, what in field.items() if name not in ("slug", "value", "values")}
     position = 0
     for value in values:
         if not is_unset(value):
-            flat = _flat(_shape(link), {**told, "value": value}, [])
+            flat = _flat(_shape(link), {**rest, "value": value}, told)
             yield {**flat, "slug": clean(slug), "position": position}
             position += 1
 
@@ -313,7 +287,7 @@ def _shape(source: Stream | Link) -> _Shape:
         inner = fields
         for name in outer:
             inner = inner.setdefault(name, {})
-        if column.refers and outer:
+        if column.refers and (outer or last == "id"):
             inner.update(dict.fromkeys(_told_by(BY_NAME[column.refers])))
             inner[""] = {"id": None}
         elif column.path and not isinstance(inner.get(last), dict):
@@ -326,6 +300,7 @@ def _shape(source: Stream | Link) -> _Shape:
     if isinstance(source, Link):
         names.add(source.owner.name.lower())
     return _Shape(
+        source.table if isinstance(source, Link) else source.name,
         tuple(column.name for column in source.columns if column.path),
         direct,
         tuple(inside),

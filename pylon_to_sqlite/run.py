@@ -14,7 +14,7 @@ from pylon_to_sqlite.client import Client, Me
 from pylon_to_sqlite.errors import MoreToDo, PylonError, Unauthorized, Unavailable
 from pylon_to_sqlite.plan import iso
 from pylon_to_sqlite.reconcile import Compared
-from pylon_to_sqlite.schema import VERSION
+from pylon_to_sqlite.rows import Drift
 from pylon_to_sqlite.store import Store
 from pylon_to_sqlite.stream import Stream
 from pylon_to_sqlite.sync import Sync
@@ -40,11 +40,12 @@ class Wishes:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a run; `new_columns` are the fields that nobody knew."""
+    """What became of a run."""
 
     me: Me
     results: Sequence[Result]
-    new_columns: Sequence[str]
+    drift: Sequence[Drift]
+    """Where Pylon's fields were seen for the first time not to be what this tool knows."""
     compared: Compared
     is_purged: bool
     """Whether nothing is left of words that were changed or deleted."""
@@ -91,10 +92,10 @@ def _run(
     on_progress: Callable[[Progress], None],
     on_result: Callable[[Result], None],
 ) -> Outcome:
-    store.prepare(schema_version=str(VERSION), organization_id=me.id, organization_name=me.name)
-
     def wall() -> str:
         return iso(datetime.fromtimestamp(client.clock.now(), timezone.utc))
+
+    store.prepare(wall(), organization_id=me.id, organization_name=me.name)
 
     def check() -> None:
         if wishes.until is not None and client.clock.steady() >= wishes.until:
@@ -135,7 +136,8 @@ def _run(
             store.runs.end(run, outcome, client.requests, client.waited, wall())
     has_changed = any(one.counts.changed or one.counts.gone for one in results)
     is_purged = store.purge() or not has_changed
-    return Outcome(me, results, store.tables.new_columns, sync.compared, is_purged)
+    drift = [*store.tables.drifts.noted.values()]
+    return Outcome(me, results, drift, sync.compared, is_purged)
 
 
 def _check_organization(path: Path, known: file.Mirror | None, me: Me) -> None:

@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from pylon_to_sqlite.stream import Column, Kind, Link, Stream
 from pylon_to_sqlite.streams import STREAMS
 
-VERSION = 1
+# The last of the steps in migrations.py.
+VERSION = 2
 
 SQL_TYPES: Mapping[Kind, str] = {
     "text": "TEXT",
     "html": "TEXT",
     "plain": "TEXT",
     "time": "TEXT",
-    "json": "TEXT",
+    "array": "TEXT",
+    "object": "TEXT",
     "integer": "INTEGER",
     "boolean": "INTEGER",
     "real": "FLOAT",
@@ -122,6 +124,12 @@ def live(table: Table, row: str = "") -> str:
     return f"{prefix}deleted_at IS NULL{placeholder}"
 
 
+# Which steps a file has taken (migrations.py): sqlite-utils' own, shared with other programs.
+MIGRATED = "_sqlite_migrations"
+
+# Tables that earlier versions had.
+EARLIER = ("_pylon_columns",)
+
 # What the mirror remembers of itself.
 BOOKKEEPING: Mapping[str, str] = {
     "_pylon_meta": """
@@ -134,11 +142,15 @@ BOOKKEEPING: Mapping[str, str] = {
         state TEXT NOT NULL,
         completed_at TEXT
     """,
-    # Fields that nobody knew, for which tables got a column.
-    "_pylon_columns": """
+    # Where Pylon's fields are not what this tool knows, and when that was first seen: "new" ones,
+    # which got a column, those of another "type", and those that are "gone".
+    "_pylon_fields": """
         "table" TEXT NOT NULL,
-        name TEXT NOT NULL,
-        PRIMARY KEY ("table", name)
+        "column" TEXT NOT NULL,
+        change TEXT NOT NULL,
+        detail TEXT,
+        seen_at TEXT,
+        PRIMARY KEY ("table", "column", change)
     """,
     # For which state of its parent each set of children was read, and when.
     "_pylon_children": """

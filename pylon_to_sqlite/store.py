@@ -9,6 +9,7 @@ from typing import Any
 from sqlite_utils import Database
 
 from pylon_to_sqlite import history, requesters, tombstones
+from pylon_to_sqlite.layout import lay_out
 from pylon_to_sqlite.plan import (
     Checkpoint,
     Comparison,
@@ -22,7 +23,7 @@ from pylon_to_sqlite.plan import (
 from pylon_to_sqlite.purge import purge
 from pylon_to_sqlite.rows import Rows
 from pylon_to_sqlite.runs import Counts, Runs
-from pylon_to_sqlite.schema import TABLES, live
+from pylon_to_sqlite.schema import TABLES, VERSION, live
 from pylon_to_sqlite.stale import Parent, count_stale, stale
 from pylon_to_sqlite.stream import Stream
 from pylon_to_sqlite.streams import ISSUES
@@ -69,11 +70,12 @@ class Store:
         finally:
             self.db.close()
 
-    def prepare(self, **meta: str) -> None:
-        """Create the tables that are missing and remember `meta`."""
+    def prepare(self, now: str, **meta: str) -> None:
+        """Create the tables that are missing, bring up to date what an earlier version made, and
+        remember `meta`."""
         with self.transactions.one():
-            self.tables.create()
-            for key, value in meta.items():
+            lay_out(self.db, now)
+            for key, value in {"schema_version": str(VERSION), **meta}.items():
                 self.db.execute("INSERT OR REPLACE INTO _pylon_meta VALUES (?, ?)", [key, value])
 
     def checkpoint(self, stream: Stream) -> Checkpoint:
@@ -294,6 +296,11 @@ class Store:
                 {"stream": stream.name, "since": since, "now": now},
             )
 
+    def note_gone(self, now: str) -> None:
+        """Note the fields that no record of this run had, though many here had them."""
+        with self.transactions.one():
+            self.tables.drifts.note_gone(now)
+
     def purge(self) -> bool:
         """Leave nothing of words that were changed or deleted; False where it must wait."""
         return purge(self.db, self.transactions)
@@ -309,7 +316,7 @@ class Store:
             for link in stream.links:
                 rows = [row for one in batch for row in one.links[link.table]]
                 owner = link.owner.name
-                linked |= self.tables.replace(TABLES[link.table], owner, keys, rows)
+                linked |= self.tables.replace(TABLES[link.table], owner, keys, rows, now)
             # A record whose lists alone differ has changed too.
             only_linked = {(key,) for key in linked} - new - changed
             self.db.conn.executemany(
@@ -317,6 +324,8 @@ class Store:
                 [(now, *key) for key in only_linked],
             )
             changed |= only_linked
+        for drift in (drift for rows in batch for drift in rows.drift):
+            self.tables.drifts.note(drift, now)
         for name in dict.fromkeys(one.table for rows in batch for one in rows.references):
             said = (one.row for rows in batch for one in rows.references if one.table == name)
             self.tables.insert_placeholders(TABLES[name], said, now)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["text", "html", "plain", "time", "integer", "real", "boolean", "json"]
+Kind = Literal["text", "html", "plain", "time", "integer", "real", "boolean", "array", "object"]
 
 
 @dataclass(frozen=True)

@@ -96,6 +96,7 @@ class Sync:
             # Only now is a --full over: one that dies goes on with the streams it had not reached.
             self.store.save(stream, replace(self.store.checkpoint(stream), full=None))
         self.store.decide_requesters(self.wall())
+        self.store.note_gone(self.wall())
         for stream in streams:
             if stream.by_id:
                 # What was looked up came after the stream had ended.

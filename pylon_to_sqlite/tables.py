@@ -2,17 +2,19 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, NamedTuple
 
 from sqlite_utils import Database
 
-from pylon_to_sqlite import full_text
+from pylon_to_sqlite.drift import Drifts
 from pylon_to_sqlite.errors import Unexpected
-from pylon_to_sqlite.rows import OURS, Row, Value
-from pylon_to_sqlite.schema import BOOKKEEPING, FULL_TEXT, INDEXES, SQL_TYPES, TABLES, Table
+from pylon_to_sqlite.layout import quoted
+from pylon_to_sqlite.rows import OURS, Drift, Row
+from pylon_to_sqlite.schema import Table
+from pylon_to_sqlite.values import Value
 
 # SQLite's own limit.
 MAX_COLUMNS = 2000
@@ -21,6 +23,8 @@ Key = tuple[Value, ...]
 
 # What a column of this type gives back as it was.
 _NATIVE: Mapping[str, type] = {"TEXT": str, "INTEGER": int, "FLOAT": float}
+# A column of such a type gives back all as it was.
+_AS_IS = ("", "BLOB")
 
 _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
 
@@ -39,56 +43,10 @@ class Tables:
     db: Database
     _types: dict[str, dict[str, str]] = field(default_factory=dict)
     _filled: dict[str, set[str]] = field(default_factory=dict)
-    new_columns: list[str] = field(default_factory=list)
-    """Fields that nobody knew, as table.column, stored since this was opened."""
+    _news: dict[str, set[str]] = field(default_factory=dict)
 
-    def create(self) -> None:
-        """Create what is not there yet. Foreign keys are declared now: adding one later rebuilds
-        the table and drops its triggers."""
-        for name, columns in BOOKKEEPING.items():
-            self.db.execute(f"CREATE TABLE IF NOT EXISTS {name} ({columns})")
-        there = set(self.db.table_names())
-        for table in TABLES.values():
-            if table.name not in there:
-                self._create(table)
-            # Also in a file that an earlier version made.
-            self._index(table)
-        known = self.db.execute("SELECT lower(name), sql FROM sqlite_master").fetchall()
-        for name in FULL_TEXT:
-            self._create_full_text(name, dict(known))
-
-    def _create(self, table: Table) -> None:
-        self.db.table(table.name).create(
-            {column.name: SQL_TYPES[column.kind] for column in table.columns},
-            pk=table.key if len(table.key) > 1 else table.key[0],
-            foreign_keys=table.foreign_keys,
-            not_null={"placeholder"} if table.has_placeholder else None,
-            defaults={"placeholder": 0} if table.has_placeholder else None,
-        )
-
-    def _create_full_text(self, table: str, there: Mapping[str, str | None]) -> None:
-        """Create the index of a table, and anew where any part of it is not there or not as it
-        should be: whatever rebuilds a table drops its triggers, and what was changed without them
-        is in no index. An index of this name that is somebody else's stays."""
-        wanted = full_text.created(table)
-        index = full_text.index_of(table)
-        is_ours = full_text.view_of(table) in str(there.get(index, full_text.view_of(table)))
-        if not is_ours or all(there.get(name.lower()) == sql for name, sql in wanted.items()):
-            return
-        for sql in (*full_text.dropped(table), *wanted.values(), full_text.filled(table)):
-            self.db.execute(sql)
-
-    def _index(self, table: Table) -> None:
-        indexes = {columns for name, columns in INDEXES if name == table.name}
-        led = {columns[0] for columns in indexes} | {table.key[0]}
-        indexes |= {(column.name,) for column in table.columns if column.refers} - {
-            (name,) for name in led
-        }
-        for columns in sorted(indexes):
-            name = "_".join(("idx", table.name, *columns))
-            self.db.execute(
-                f"CREATE INDEX IF NOT EXISTS {name} ON {table.name} ({', '.join(columns)})"
-            )
+    def __post_init__(self) -> None:
+        self.drifts = Drifts(self.db)
 
     def types(self, table: str) -> dict[str, str]:
         """The columns that `table` has in this file, with their SQL types."""
@@ -100,6 +58,8 @@ class Tables:
         """After a rollback, which may have taken columns with it."""
         self._types.clear()
         self._filled.clear()
+        self._news.clear()
+        self.drifts.forget()
 
     def upsert(self, table: Table, rows: Iterable[Row], now: str) -> Changes:
         """Write rows of a stream's table that are new or differ; the record itself has come, so
@@ -107,12 +67,15 @@ class Tables:
         batch = {tuple(row[name] for name in table.key): row for row in rows}
         if not batch:
             return Changes(set(), set())
-        columns = self._columns(table, batch.values())
+        columns = self._columns(table, batch.values(), now)
         marks = ("deleted_at", *(["placeholder"] if table.has_placeholder else []))
         old = self._stored(table, columns, marks, batch)
         changes = Changes(set(), set())
         writes = []
-        for key, values in zip(batch, self._values(table, columns, batch.values()), strict=True):
+        came = [*self._values(table, columns, batch.values())]
+        was = [old[key][0] if key in old else None for key in batch]
+        self.drifts.presence(table.name).see(columns, came, was)
+        for key, values in zip(batch, came, strict=True):
             before, deleted_at, *placeholder = old.get(key, (None, None))
             if before is None or any(placeholder):
                 changes.new.add(key)
@@ -127,17 +90,17 @@ class Tables:
         return changes
 
     def replace(
-        self, table: Table, owner: str, owners: Sequence[Value], rows: Iterable[Row]
+        self, table: Table, owner: str, owners: Sequence[Value], rows: Iterable[Row], now: str
     ) -> set[Value]:
         """Make `rows` the rows of a link table for these owners; gives the owners that changed."""
         batch = {tuple(row[name] for name in table.key): row for row in rows}
-        columns = self._columns(table, batch.values())
+        columns = self._columns(table, batch.values(), now)
         at = table.key.index(owner)
-        names = ", ".join(_quoted(name) for name in (*table.key, *columns))
+        names = ", ".join(quoted(name) for name in (*table.key, *columns))
         old = {
             stored[: len(table.key)]: stored[len(table.key) :]
             for stored in self.db.execute(
-                f"SELECT {names} FROM {_quoted(table.name)} WHERE {_quoted(owner)} IN"
+                f"SELECT {names} FROM {quoted(table.name)} WHERE {quoted(owner)} IN"
                 " (SELECT value FROM json_each(?))",
                 [json.dumps(owners)],
             )
@@ -145,8 +108,8 @@ class Tables:
         new = dict(zip(batch, self._values(table, columns, batch.values()), strict=True))
         missing = [key for key in old if key not in new]
         differing = [values for key, values in new.items() if old.get(key) != values]
-        where = " AND ".join(f"{_quoted(name)} IS ?" for name in table.key)
-        self.db.conn.executemany(f"DELETE FROM {_quoted(table.name)} WHERE {where}", missing)
+        where = " AND ".join(f"{quoted(name)} IS ?" for name in table.key)
+        self.db.conn.executemany(f"DELETE FROM {quoted(table.name)} WHERE {where}", missing)
         self.db.conn.executemany(_upsert(table, columns, ()), differing)
         owner_at = columns.index(owner)
         return {key[at] for key in missing} | {values[owner_at] for values in differing}
@@ -173,7 +136,7 @@ class Tables:
         for columns, batch in writes.items():
             self.db.conn.executemany(_placeholder(table, columns), batch)
 
-    def _columns(self, table: Table, rows: Iterable[Row]) -> tuple[str, ...]:
+    def _columns(self, table: Table, rows: Collection[Row], now: str) -> tuple[str, ...]:
         """The columns that records fill; for fields nobody knew some are added to the table, and
         to rows that write one in another case it is the same column."""
         mine = self._mine(table)
@@ -181,44 +144,59 @@ class Tables:
             for name in sorted(row.keys() - mine):
                 value = row.pop(name)
                 if value is not None:
-                    row[self._column_for(table, name, value, row)] = value
+                    row[self._column_for(table, name, row, value, now)] = value
+        if added := self._added(table):
+            for row in rows:
+                for name in added & row.keys():
+                    self._note_type(table, name, row[name], now)
         return tuple(name for name in self.types(table.name) if name in mine)
 
-    def _column_for(self, table: Table, name: str, value: Value, row: Row) -> str:
+    def _column_for(self, table: Table, name: str, row: Row, value: Value, now: str) -> str:
         """The column of a field nobody knew, which is added unless it is there; beside a column
         that the user has added under this name, and beside the row's other fields."""
         mine = {one.lower(): one for one in self._mine(table)}
         # Generated columns too, which table_info does not tell of.
-        there = self.db.execute(f"PRAGMA table_xinfo({_quoted(table.name)})")
+        there = self.db.execute(f"PRAGMA table_xinfo({quoted(table.name)})")
         taken = {one[1].lower() for one in there} - mine.keys()
         taken |= {one.lower() for one in row}
         while name.lower() in taken:
             name += "_"
         if name.lower() not in mine:
-            self._add_column(table, name, value)
+            self._add_column(table, name, value, now)
             return name
         return mine[name.lower()]
 
     def _mine(self, table: Table) -> set[str]:
         """The columns that records fill: not what the user added, nor what the mirror decides."""
         if table.name not in self._filled:
-            added = self.db.execute(
-                'SELECT name FROM _pylon_columns WHERE "table" = ?', [table.name]
-            )
             ours = {one.name for one in table.columns if one.decided} | {*OURS}
-            self._filled[table.name] = {one.name for one in table.columns} - ours
-            self._filled[table.name] |= {row[0] for row in added}
+            filled = {one.name for one in table.columns} - ours
+            self._filled[table.name] = filled | self._added(table)
         return self._filled[table.name]
 
-    def _add_column(self, table: Table, name: str, value: Value) -> None:
-        kind = {int: "INTEGER", float: "FLOAT"}.get(type(value), "TEXT")
+    def _added(self, table: Table) -> set[str]:
+        """The columns that the table got for fields nobody knew."""
+        if table.name not in self._news:
+            self._news[table.name] = self.drifts.added(table.name)
+        return self._news[table.name]
+
+    def _note_type(self, table: Table, name: str, value: Value, now: str) -> None:
+        """Note where a field that was new is of another type than it was then."""
+        is_text, was_text = isinstance(value, str), self.types(table.name)[name] == "TEXT"
+        if value is not None and is_text is not was_text:
+            detail = "text where a number was" if is_text else "a number where text was"
+            self.drifts.note(Drift(table.name, name, "type", detail), now)
+
+    def _add_column(self, table: Table, name: str, value: Value, now: str) -> None:
+        # A number now may be text one day, such as "007".
+        kind = "TEXT" if isinstance(value, str) else ""
         if len(self.types(table.name)) >= MAX_COLUMNS:
             raise Unexpected(f"more fields than {table.name} can have columns: {MAX_COLUMNS:,}")
-        self.db.execute(f"ALTER TABLE {_quoted(table.name)} ADD COLUMN {_quoted(name)} {kind}")
-        self.db.execute("INSERT INTO _pylon_columns VALUES (?, ?)", [table.name, name])
+        self.db.execute(f"ALTER TABLE {quoted(table.name)} ADD COLUMN {quoted(name)} {kind}")
+        self.drifts.note(Drift(table.name, name, "new"), now)
         self.types(table.name)[name] = kind
         self._mine(table).add(name)
-        self.new_columns.append(f"{table.name}.{name}")
+        self._added(table).add(name)
 
     def _stored(
         self, table: Table, columns: tuple[str, ...], marks: tuple[str, ...], keys: Iterable[Key]
@@ -248,8 +226,8 @@ class Tables:
 
 def _as_stored(value: Value, sql_type: str) -> Value:
     """`value` as a column of this type gives it back, so that the same is seen to be the same."""
-    if value is None:
-        return None
+    if value is None or sql_type in _AS_IS:
+        return value
     if isinstance(value, str):
         if sql_type == "TEXT" or not _NUMBER.fullmatch(value):
             return value
@@ -268,33 +246,29 @@ def _is_whole(number: float) -> bool:
     return abs(number) < 2**53 and number.is_integer()
 
 
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
 @cache
 def by_key(table: Table, columns: tuple[str, ...]) -> str:
     """Looks up the rows of the keys in a JSON array of arrays."""
-    chosen = ", ".join(f"t.{_quoted(name)}" for name in columns)
+    chosen = ", ".join(f"t.{quoted(name)}" for name in columns)
     joined = " AND ".join(
-        f"t.{_quoted(name)} = json_extract(k.value, '$[{position}]')"
+        f"t.{quoted(name)} = json_extract(k.value, '$[{position}]')"
         for position, name in enumerate(table.key)
     )
     # CROSS JOIN keeps the order: each key looks its row up, the table is not scanned.
     return (
-        f"SELECT {chosen} FROM json_each(?) AS k CROSS JOIN {_quoted(table.name)} AS t"
+        f"SELECT {chosen} FROM json_each(?) AS k CROSS JOIN {quoted(table.name)} AS t"
         f" WHERE {joined}"
     )
 
 
 @cache
 def _upsert(table: Table, columns: tuple[str, ...], reset: tuple[str, ...]) -> str:
-    names = ", ".join(map(_quoted, columns))
+    names = ", ".join(map(quoted, columns))
     marks = ", ".join("?" * len(columns))
-    key = ", ".join(map(_quoted, table.key))
-    sets = [f"{_quoted(name)} = excluded.{_quoted(name)}" for name in columns]
+    key = ", ".join(map(quoted, table.key))
+    sets = [f"{quoted(name)} = excluded.{quoted(name)}" for name in columns]
     return (
-        f"INSERT INTO {_quoted(table.name)} ({names}) VALUES ({marks})"
+        f"INSERT INTO {quoted(table.name)} ({names}) VALUES ({marks})"
         f" ON CONFLICT ({key}) DO UPDATE SET {', '.join((*sets, *reset))}"
     )
 
@@ -302,11 +276,11 @@ def _upsert(table: Table, columns: tuple[str, ...], reset: tuple[str, ...]) -> s
 @cache
 def _placeholder(table: Table, columns: tuple[str, ...]) -> str:
     """Inserts a placeholder, or fills in what one did not say yet."""
-    names = ", ".join(map(_quoted, (*columns, "synced_at")))
+    names = ", ".join(map(quoted, (*columns, "synced_at")))
     marks = ", ".join("?" * (len(columns) + 1))
-    sets = (f"{name} = coalesce({name}, excluded.{name})" for name in map(_quoted, columns))
+    sets = (f"{name} = coalesce({name}, excluded.{name})" for name in map(quoted, columns))
     return (
-        f"INSERT INTO {_quoted(table.name)} ({names}, placeholder) VALUES ({marks}, 1)"
-        f" ON CONFLICT ({_quoted(table.key[0])}) DO UPDATE SET {', '.join(sets)},"
+        f"INSERT INTO {quoted(table.name)} ({names}, placeholder) VALUES ({marks}, 1)"
+        f" ON CONFLICT ({quoted(table.key[0])}) DO UPDATE SET {', '.join(sets)},"
         " synced_at = excluded.synced_at WHERE placeholder = 1"
     )

@@ -25,7 +25,7 @@ from pylon_to_sqlite.run import Outcome, Wishes, mirror
 from pylon_to_sqlite.sandbox.api import Api
 from pylon_to_sqlite.sandbox.server import SandboxTransport, Server
 from pylon_to_sqlite.sandbox.workspace import Workspace
-from pylon_to_sqlite.schema import BOOKKEEPING, FULL_TEXT, TABLES, VERSION
+from pylon_to_sqlite.schema import BOOKKEEPING, FULL_TEXT, MIGRATED, TABLES, VERSION
 from pylon_to_sqlite.streams import chosen
 
 Sync = Callable[..., Outcome]
@@ -277,7 +277,7 @@ def test_other_tables_of_a_database_stay(tmp_path: Path, sync: Sync, workspace: 
         assert connection.execute("SELECT value FROM tags").fetchall() == [("urgent",)]
     indexes = tuple(map(index_of, FULL_TEXT))
     assert {name for name in names(path) if not name.startswith(indexes)} == {
-        *("notes", *TABLES, *BOOKKEEPING)
+        *("notes", *TABLES, *BOOKKEEPING, MIGRATED)
     }
 
 

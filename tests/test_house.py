@@ -11,34 +11,28 @@ import pylon_to_sqlite
 PACKAGE = Path(pylon_to_sqlite.__file__).parent
 NAME = PACKAGE.name
 
+# What the writer is made of, which speaks SQL.
+SQL = (
+    *("drift", "history", "layout", "migrations", "purge", "requesters", "runs", "stale"),
+    *("tables", "tombstones", "transactions"),
+)
+
 # From the top; whatever stands on one floor does not know the others there.
 FLOORS = (
     ("__main__",),
     ("cli", "display", "exits", "options"),
     ("run", "sync", "children", "lookups", "reconcile", "status", "serving", "raw"),
-    (
-        *("client", "answers", "lanes", "file", "auth", "metadata"),
-        *(
-            "store",
-            "history",
-            "purge",
-            "requesters",
-            "runs",
-            "stale",
-            "tables",
-            "tombstones",
-            "transactions",
-        ),
-    ),
+    ("client", "answers", "lanes", "file", "auth", "metadata", "store"),
+    SQL,
     ("plan", "rows", "limits", "address", "full_text"),
-    ("schema", "streams", "stream", "errors", "text"),
+    ("schema", "streams", "stream", "errors", "values", "text"),
 )
 FLOOR = {module: len(FLOORS) - at for at, floor in enumerate(FLOORS) for module in floor}
 
 # On the same floor: the command line has options and shows what happens, a run holds the engine,
-# which has a list of parents to go through, the client reads answers, the writer has its tables,
-# its transactions and the question of who asked, the tables derive from the streams, which are
-# made of what a stream is.
+# which has a list of parents to go through, the client reads answers, the parts of the writer
+# share their transactions and their tables, which derive from the streams, which are made of what
+# a stream is and of values.
 BESIDE = {
     ("cli", "display"),
     ("cli", "exits"),
@@ -52,28 +46,24 @@ BESIDE = {
     ("sync", "lookups"),
     ("sync", "reconcile"),
     ("run", "reconcile"),
-    ("store", "history"),
-    ("store", "purge"),
+    ("layout", "migrations"),
     ("purge", "transactions"),
-    ("store", "requesters"),
     ("runs", "transactions"),
-    ("store", "runs"),
-    ("store", "stale"),
-    ("store", "tables"),
-    ("store", "tombstones"),
+    ("tables", "drift"),
+    ("tables", "layout"),
     ("tombstones", "tables"),
-    ("store", "transactions"),
     ("schema", "streams"),
     ("schema", "stream"),
     ("streams", "stream"),
+    ("values", "stream"),
+    ("values", "errors"),
+    ("values", "text"),
 }
 
 # Who may know what is outside: one place for HTTP, few for SQL, one floor that prints.
 OUTSIDE = {
     "httpx": {"client"},
-    "sqlite_utils": {
-        *("history", "purge", "requesters", "runs", "stale", "store", "tables", "tombstones"),
-    },
+    "sqlite_utils": {*SQL, "store"} - {"transactions"},
     "sqlite3": {"file", "run", "status", "store", "transactions"},
     "click": {"cli", "display", "exits", "options"},
     "subprocess": {"serving"},

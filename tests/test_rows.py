@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pylon_to_sqlite.errors import Unexpected
-from pylon_to_sqlite.rows import rows_of, utc
+from pylon_to_sqlite.rows import rows_of
 from pylon_to_sqlite.stream import Stream
 from pylon_to_sqlite.streams import BY_NAME, STREAMS
+from pylon_to_sqlite.values import utc
 
 RECORDS = Path(__file__).parent / "records"
 

@@ -24,7 +24,7 @@ TAGS = BY_NAME["tags"]
 @pytest.fixture
 def store(path: Path) -> Iterator[Store]:
     with closing(Store(str(path))) as store:
-        store.prepare(schema_version="1", organization_id="o", organization_name="O")
+        store.prepare(NOW, organization_id="o", organization_name="O")
         yield store
 
 
@@ -119,7 +119,7 @@ def test_an_interrupt_at_any_line_loses_no_transaction_that_is_whole(tmp_path: P
     while True:
         path = tmp_path / f"{instants}.db"
         with closing(Store(str(path))) as store:
-            store.prepare(schema_version="1", organization_id="o", organization_name="O")
+            store.prepare(NOW, organization_id="o", organization_name="O")
             is_over = _interrupted(store, instants)
         assert keys(path) in (["a"], ["a", "b"])
         (checkpoint,) = rows(path, "SELECT state FROM _pylon_checkpoints")
@@ -190,7 +190,7 @@ def test_an_index_that_was_harmed_is_made_anew(store: Store, path: Path, harm: s
     with closing(sqlite3.connect(path)) as theirs:
         theirs.execute(harm)
     with closing(Store(str(path))) as later:
-        later.prepare()
+        later.prepare(NOW)
         later.commit(issues, [rows_of(issues, {"id": "2", "title": "Kumquats"})], Checkpoint(), NOW)
     assert len(rows(path, "SELECT rowid FROM issues_fts('kumquat')")) == 2
     with closing(sqlite3.connect(path)) as connection:
@@ -205,7 +205,7 @@ def test_an_index_of_somebody_else_stays(path: Path, theirs: str) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(theirs)
     with closing(Store(str(path))) as store:
-        store.prepare(schema_version="1")
+        store.prepare(NOW)
         write(store, "a")
     assert keys(path) == ["a"]
     assert rows(path, "SELECT sql FROM sqlite_master WHERE lower(name) = 'issues_fts'") == [
@@ -216,7 +216,7 @@ def test_an_index_of_somebody_else_stays(path: Path, theirs: str) -> None:
 def test_what_is_whole_is_committed_though_a_group_never_ended(path: Path) -> None:
     """As where a signal comes at the very end of it."""
     with closing(Store(str(path))) as store:
-        store.prepare(schema_version="1")
+        store.prepare(NOW)
         store.transactions.grouped().__enter__()
         write(store, "a")
     assert keys(path) == ["a"]
@@ -224,7 +224,7 @@ def test_what_is_whole_is_committed_though_a_group_never_ended(path: Path) -> No
 
 def test_a_signal_ends_the_wait_for_another_program_once_and_for_all(path: Path) -> None:
     with closing(Store(str(path))) as store, closing(sqlite3.connect(path)) as other:
-        store.prepare(schema_version="1")
+        store.prepare(NOW)
         run = store.runs.begin("1", NOW)
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(sqlite3.OperationalError, match="locked"):

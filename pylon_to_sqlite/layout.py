@@ -1,0 +1,126 @@
+"""Tables, indexes and full text of the file: created, or brought up to date where an earlier
+version made them. Everything here belongs inside one transaction of the caller's."""
+
+from collections.abc import Mapping
+
+from sqlite_utils import Database
+
+from pylon_to_sqlite import full_text
+from pylon_to_sqlite.migrations import MIGRATIONS
+from pylon_to_sqlite.schema import (
+    BOOKKEEPING,
+    FULL_TEXT,
+    INDEXES,
+    PLACEHOLDER,
+    SQL_TYPES,
+    TABLES,
+    Table,
+)
+from pylon_to_sqlite.stream import Column
+
+
+def lay_out(db: Database, now: str) -> None:
+    """Create what is not there yet, and bring the rest up to date with nothing lost."""
+    MIGRATIONS.apply(db)
+    for name, columns in BOOKKEEPING.items():
+        db.execute(f"CREATE TABLE IF NOT EXISTS {name} ({columns})")
+    there = set(db.table_names())
+    for table in TABLES.values():
+        if table.name not in there:
+            _create(db, table)
+    for table in TABLES.values():
+        if table.name in there:
+            _complete(db, table, now)
+        _index(db, table)
+    known = db.execute("SELECT lower(name), sql FROM sqlite_master").fetchall()
+    for name in FULL_TEXT:
+        _create_full_text(db, name, dict(known))
+
+
+def quoted(name: str) -> str:
+    """A name in SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _create(db: Database, table: Table) -> None:
+    # Foreign keys are declared now: adding one later rebuilds the table and drops its triggers.
+    db.table(table.name).create(
+        {column.name: SQL_TYPES[column.kind] for column in table.columns},
+        pk=table.key if len(table.key) > 1 else table.key[0],
+        foreign_keys=table.foreign_keys,
+        not_null={"placeholder"} if table.has_placeholder else None,
+        defaults={"placeholder": 0} if table.has_placeholder else None,
+    )
+
+
+def _complete(db: Database, table: Table, now: str) -> None:
+    """Give a table the columns that it lacks. What was a new field to the version that made it
+    keeps its values."""
+    there = {one.name.lower(): one for one in db.table(table.name).columns}
+    added = dict(
+        db.execute(
+            'SELECT lower("column"), "column" FROM _pylon_fields'
+            " WHERE \"table\" = ? AND change = 'new'",
+            [table.name],
+        ).fetchall()
+    )
+    known = [column for column in table.columns if column.name.lower() in added]
+    if known:
+        _adopt(db, table, {added[one.name.lower()]: one for one in known}, now)
+    for column in table.columns:
+        if column.name.lower() not in there:
+            default = " NOT NULL DEFAULT 0" if column is PLACEHOLDER else ""
+            refers = f" REFERENCES {quoted(column.refers)}(id)" if column.refers else ""
+            db.execute(
+                f"ALTER TABLE {quoted(table.name)} ADD COLUMN {quoted(column.name)}"
+                f" {SQL_TYPES[column.kind]}{default}{refers}"
+            )
+
+
+def _adopt(db: Database, table: Table, columns: Mapping[str, Column], now: str) -> None:
+    """Make columns that were added for new fields, by their names there, what they are by now."""
+    db.table(table.name).transform(
+        types={name: SQL_TYPES[column.kind] for name, column in columns.items()},
+        rename={name: column.name for name, column in columns.items() if name != column.name},
+        add_foreign_keys=[
+            (name, column.refers, "id") for name, column in columns.items() if column.refers
+        ],
+        # Else it becomes the text '0'.
+        defaults={"placeholder": 0} if table.has_placeholder else None,
+    )
+    for name, column in columns.items():
+        db.execute(
+            'DELETE FROM _pylon_fields WHERE "table" = ? AND "column" = ? AND change = \'new\'',
+            [table.name, name],
+        )
+        if column.refers:
+            db.execute(
+                f"INSERT OR IGNORE INTO {quoted(column.refers)} (id, placeholder, synced_at)"
+                f" SELECT {quoted(column.name)}, 1, ? FROM {quoted(table.name)}"
+                f" WHERE {quoted(column.name)} IS NOT NULL GROUP BY 1",
+                [now],
+            )
+
+
+def _index(db: Database, table: Table) -> None:
+    indexes = {columns for name, columns in INDEXES if name == table.name}
+    led = {columns[0] for columns in indexes} | {table.key[0]}
+    indexes |= {(column.name,) for column in table.columns if column.refers} - {
+        (name,) for name in led
+    }
+    for columns in sorted(indexes):
+        name = "_".join(("idx", table.name, *columns))
+        db.execute(f"CREATE INDEX IF NOT EXISTS {name} ON {table.name} ({', '.join(columns)})")
+
+
+def _create_full_text(db: Database, table: str, there: Mapping[str, str | None]) -> None:
+    """Create the index of a table, and anew where any part of it is not there or not as it
+    should be: whatever rebuilds a table drops its triggers, and what was changed without them
+    is in no index. An index of this name that is somebody else's stays."""
+    wanted = full_text.created(table)
+    index = full_text.index_of(table)
+    is_ours = full_text.view_of(table) in str(there.get(index, full_text.view_of(table)))
+    if not is_ours or all(there.get(name.lower()) == sql for name, sql in wanted.items()):
+        return
+    for sql in (*full_text.dropped(table), *wanted.values(), full_text.filled(table)):
+        db.execute(sql)

@@ -1,0 +1,280 @@
+"""What becomes of the file when Pylon changes its fields: no run fails, nothing is lost, and each
+change is told once."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from desk import Desk, open_desk, open_issue
+from mirroring import DAY, errors, rows, sync
+from oracle import differences
+
+from pylon_to_sqlite.sandbox.api import Api
+from pylon_to_sqlite.sandbox.server import SandboxTransport
+from pylon_to_sqlite.sandbox.workspace import Workspace
+from pylon_to_sqlite.streams import BY_NAME, STREAMS
+
+Payload = dict[str, Any]
+PATHS = {stream.name: re.escape(stream.path).replace(r"\{id\}", "[^/]+") for stream in STREAMS}
+BY_ID = {stream.name: f"{PATHS[stream.name]}/[^/]+" for stream in STREAMS if stream.by_id}
+# What the mirror knows a record by, and what it was asked for with.
+KEYS = {"id", "slug", "object_type", "issue_id"}
+
+
+def stream_of(path: str) -> str | None:
+    for paths in (PATHS, BY_ID):
+        for name, pattern in paths.items():
+            if re.fullmatch(pattern, path):
+                return name
+    return None
+
+
+class Drifting(SandboxTransport):
+    """Changes one field of each record: the first of the first record it comes by, the second of
+    the second, and so on. `changed` holds which field, and what is new in it, by stream and key."""
+
+    def __init__(self, api: Api, change: Callable[[Any, str], Any], fields: Payload) -> None:
+        super().__init__(api)
+        self._change, self._fields = change, fields
+        self._place: dict[tuple[str, str], int] = {}
+        self.changed: dict[tuple[str, str], tuple[str, set[str]]] = {}
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        response = super().handle_request(request)
+        payload = json.loads(response.content)
+        stream = stream_of(request.url.path)
+        if stream and "data" in payload:
+            records = payload["data"]
+            for record in records if isinstance(records, list) else [records]:
+                self._alter(stream, record)
+        headers = {
+            name: text for name, text in response.headers.items() if name != "content-length"
+        }
+        return httpx.Response(
+            response.status_code, headers=headers, content=json.dumps(payload).encode()
+        )
+
+    def _alter(self, stream: str, record: Payload) -> None:
+        key = record[BY_NAME[stream].key[-1]]
+        mine = [one for one, _ in self._place if one == stream]
+        place = self._place.setdefault((stream, key), len(mine))
+        fields = self._fields[stream]
+        field = fields[place % len(fields)]
+        value = self._change(record.get(field), f"odd {stream} {field}")
+        old = {*leaves(record.pop(field, None))}
+        if value is not ABSENT:
+            record[field] = value
+        self.changed[stream, key] = field, {*leaves(value)} - old
+
+
+ABSENT = object()
+
+
+def another_type(value: Any, marker: str) -> Any:
+    if value is None:
+        # Of what type it would be, the record does not say.
+        return None
+    if isinstance(value, str):
+        return {"odd": [marker, 7]}
+    if isinstance(value, dict):
+        return [marker]
+    return {"odd": marker} if isinstance(value, list) else marker
+
+
+def doubled(value: Any, marker: str) -> Any:
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, (int, float)):
+        return 2 * value + 1
+    if isinstance(value, str):
+        return value + value + marker
+    if isinstance(value, list):
+        more = [{**one, "odd": marker} if isinstance(one, dict) else marker for one in value[:1]]
+        return more + value + value
+    return {**value, "odd": marker} if isinstance(value, dict) else marker
+
+
+CHANGES: dict[str, Callable[[Any, str], Any]] = {
+    "absent": lambda value, marker: ABSENT,
+    "null": lambda value, marker: None,
+    "empty": lambda value, marker: "",
+    "another type": another_type,
+    "doubled": doubled,
+}
+
+
+@pytest.fixture
+def busy(workspace: Workspace, clock: Any) -> Desk:
+    """A desk with as many records in each stream as they have fields."""
+    desk = open_desk(workspace, issues=0)
+    for number in range(50):
+        open_issue(desk, number)
+    for number in range(20):
+        owner, account = desk.agents[0], desk.accounts[0]
+        workspace.add("accounts", name=f"Account {number}", owner=owner, tags=["a"])
+        workspace.add("contacts", name=f"Contact {number}", account=account, phone_numbers=["1"])
+        workspace.add("users", name=f"User {number}")
+        workspace.add("teams", name=f"Team {number}", users=desk.agents)
+        workspace.add("tags", value=f"tag {number}")
+        workspace.add("custom_fields", object_type="issue", slug=f"field.{number}")
+        workspace.add("ticket_forms", name=f"Form {number}")
+        workspace.add("knowledge_bases", title=f"Base {number}")
+        workspace.add_article(desk.base, title=f"Article {number}")
+        for stream in ("user_roles", "activity_types", "issue_statuses"):
+            workspace.add(stream)
+    clock.sleep(DAY)
+    return desk
+
+
+def fields_of(workspace: Workspace) -> Payload:
+    """By stream, the fields of its records that are no keys."""
+    issues = [issue["id"] for issue in workspace.records("issues")]
+    bases = [base["id"] for base in workspace.records("knowledge_bases")]
+    children: Payload = {
+        "issue_messages": [one for issue in issues for one in workspace.messages(issue)],
+        "issue_threads": [one for issue in issues for one in workspace.threads(issue)],
+        "knowledge_base_articles": [one for base in bases for one in workspace.articles(base)],
+    }
+    found = {}
+    for stream in STREAMS:
+        records = children.get(stream.name) or workspace.records(stream.name)
+        found[stream.name] = sorted({name for record in records for name in record} - KEYS)
+    return found
+
+
+def leaves(value: Any) -> Iterator[str]:
+    """All that a value holds, as text."""
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from leaves(inner)
+    elif value is not None and value != "" and value is not ABSENT:
+        yield str(int(value) if isinstance(value, bool) else value)
+
+
+def held(path: Path, stream: str, key: str) -> set[str]:
+    """All that the rows of a record hold, as text, in JSON too."""
+    one = BY_NAME[stream]
+    found = rows(path, f"SELECT * FROM {stream} WHERE {one.key[-1]} = ?", [key])
+    for link in one.links:
+        found += rows(path, f"SELECT * FROM {link.table} WHERE {link.owner.name} = ?", [key])
+    texts = set()
+    for text in (text for row in found for text in row.values() if text is not None):
+        texts.add(str(text))
+        try:
+            texts |= {*leaves(json.loads(text))}
+        except (ValueError, TypeError):
+            continue
+    return texts
+
+
+@pytest.mark.parametrize("change", [*CHANGES])
+def test_each_field_may_change(path: Path, busy: Desk, api: Api, clock: Any, change: str) -> None:
+    """In turn every field of every stream; and when it is as before, so is the mirror."""
+    sync(path, api, clock)
+    fields = fields_of(busy.workspace)
+    drifting = Drifting(api, CHANGES[change], fields)
+    clock.sleep(3600)
+    outcome = sync(path, api, clock, full=True, transport=drifting)
+    assert errors(outcome) == {}
+    seen = {(stream, field) for (stream, _), (field, _) in drifting.changed.items()}
+    assert seen == {(stream, field) for stream in fields for field in fields[stream]}
+    for (stream, key), (field, new) in drifting.changed.items():
+        assert not new - held(path, stream, key), f"{stream}.{field}"
+    assert rows(path, "PRAGMA foreign_key_check") == []
+    clock.sleep(3600)
+    assert errors(sync(path, api, clock, full=True)) == {}
+    assert differences(path, busy.workspace) == []
+
+
+def test_what_changed_is_told_once(path: Path, busy: Desk, api: Api, clock: Any) -> None:
+    assert sync(path, api, clock).drift == []
+    fields = fields_of(busy.workspace)
+    for attempt in range(2):
+        clock.sleep(3600)
+        drifting = Drifting(api, another_type, fields)
+        outcome = sync(path, api, clock, full=True, transport=drifting)
+        told = {(one.table, one.column) for one in outcome.drift}
+        if attempt:
+            assert told == set()
+            continue
+        odd = [(stream, field) for (stream, _), (field, new) in drifting.changed.items() if new]
+        assert len(odd) > 100
+        for stream, field in odd:
+            tables = {stream, *(link.table for link in BY_NAME[stream].links)}
+            columns = {column for table, column in told if table in tables}
+            column = {"current_published_content_html": "published_text"}.get(field, field)
+            assert any(name.startswith(column) for name in columns), f"{stream}.{field}"
+    kept = rows(path, 'SELECT "table", "column", change, detail FROM _pylon_fields')
+    assert {(row["table"], row["column"]) for row in kept} >= told
+    title = {"table": "issues", "column": "title", "change": "type"}
+    assert {**title, "detail": "an object where text was"} in kept
+
+
+@pytest.mark.parametrize(
+    ("stream", "field", "columns"),
+    [
+        ("contacts", "phone_numbers", {"phone_numbers"}),
+        ("issues", "body_html", {"body_html", "body_text"}),
+        ("issues", "link", {"link"}),
+        ("accounts", "owner", {"owner_id"}),
+        ("issue_messages", "message_html", {"message_html", "message_text"}),
+    ],
+)
+def test_a_field_that_is_gone_is_left_null_and_told_once(
+    path: Path, busy: Desk, api: Api, clock: Any, stream: str, field: str, columns: set[str]
+) -> None:
+    sync(path, api, clock)
+    gone = {(stream, column, "gone") for column in columns}
+    for expected in (gone, set()):
+        clock.sleep(3600)
+        transport = Emptied(api, stream, field)
+        outcome = sync(path, api, clock, full=True, transport=transport)
+        assert errors(outcome) == {}
+        assert {one[:3] for one in outcome.drift} == expected
+    for column in columns:
+        assert rows(path, f"SELECT 1 FROM {stream} WHERE {column} IS NOT NULL LIMIT 1") == []
+
+
+def test_a_field_that_some_records_lose_is_not_told(
+    path: Path, busy: Desk, api: Api, clock: Any
+) -> None:
+    """They may well have lost it."""
+    sync(path, api, clock)
+    for issue in busy.workspace.records("issues")[1:]:
+        busy.workspace.change_issue(issue["id"], assignee=None)
+    clock.sleep(DAY)
+    assert sync(path, api, clock).drift == []
+
+
+class Emptied(SandboxTransport):
+    """Gives the records of a stream without a field."""
+
+    def __init__(self, api: Api, stream: str, field: str) -> None:
+        super().__init__(api)
+        self._stream, self._field = stream, field
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        response = super().handle_request(request)
+        payload = json.loads(response.content)
+        if stream_of(request.url.path) == self._stream and isinstance(payload.get("data"), list):
+            for record in payload["data"]:
+                record.pop(self._field, None)
+        date = {"Date": response.headers["Date"]}
+        return httpx.Response(response.status_code, headers=date, json=payload)
+
+
+def test_a_new_field_keeps_numbers_and_text_as_they_come(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    """A number today may be text tomorrow: "007" is not 7."""
+    values = [7, "007", 1.5, "1.50", True]
+    for value in values:
+        api.behave()
+        api.misbehave("extra-field", "/teams", times=-1, field="badge", value=value)
+        sync(path, api, clock, "teams")
+        found = {repr(row["badge"]) for row in rows(path, "SELECT badge FROM teams")}
+        assert found == {repr(int(value) if value is True else value)}

@@ -1,0 +1,212 @@
+"""A file of an earlier version is brought up to date with nothing lost; a newer one is refused.
+
+The files in tests/files were written by those versions: a small desk, some fields nobody knew, an
+issue and a tag that were deleted, and a last run that died. Each release adds one of its own.
+"""
+
+import gzip
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from desk import open_desk
+from mirroring import DAY, Death, errors, rows, sync
+from oracle import differences
+
+from pylon_to_sqlite import layout, schema
+from pylon_to_sqlite.full_text import index_of
+from pylon_to_sqlite.migrations import MIGRATIONS
+from pylon_to_sqlite.sandbox.api import Api
+from pylon_to_sqlite.sandbox.workspace import Workspace
+from pylon_to_sqlite.schema import FULL_TEXT, TABLES, VERSION, Table
+from pylon_to_sqlite.store import Store
+from pylon_to_sqlite.stream import Column
+from pylon_to_sqlite.streams import STREAMS
+
+NOW = "2026-11-22T00:00:00Z"
+# Left to files that have it: the user may have made one of this name.
+SUPERSEDED = {("issues", "idx_issues_state", "state")}
+FILES = sorted(Path(__file__).with_name("files").glob("version-*.db.gz"))
+
+
+@pytest.fixture(params=FILES, ids=lambda path: path.name.partition(".")[0])
+def earlier(request: pytest.FixtureRequest, path: Path) -> Path:
+    """A file of an earlier version."""
+    path.write_bytes(gzip.decompress(request.param.read_bytes()))
+    return path
+
+
+def upgrade(path: Path) -> None:
+    with closing(Store(str(path))) as store:
+        store.prepare(NOW)
+
+
+def shape(path: Path) -> dict[str, Any]:
+    """What the file is made of, but for the order of columns and the fields nobody knew."""
+    added = {(row["table"], row["column"]) for row in rows(path, "SELECT * FROM _pylon_fields")}
+    tables = {
+        row["name"]: {
+            tuple(column[name] for name in ("name", "type", "notnull", "dflt_value", "pk"))
+            for column in rows(path, f"PRAGMA table_info({row['name']})")
+            if (row["name"], column["name"]) not in added
+        }
+        for row in rows(path, "SELECT name FROM sqlite_master WHERE type = 'table'")
+    }
+    keys = {
+        name: {
+            (key["from"], key["table"], key["to"])
+            for key in rows(path, f"PRAGMA foreign_key_list({name})")
+        }
+        for name in tables
+    }
+    indexes = {
+        (name, index["name"], *columns)
+        for name in tables
+        for index in rows(path, f"PRAGMA index_list({name})")
+        for columns in [[one["name"] for one in rows(path, f"PRAGMA index_info({index['name']})")]]
+    }
+    others = rows(path, "SELECT name, sql FROM sqlite_master WHERE type IN ('view', 'trigger')")
+    made = {one["name"]: one["sql"] for one in others}
+    return {"tables": tables, "keys": keys, "indexes": indexes - SUPERSEDED, **made}
+
+
+def dump(path: Path) -> list[str]:
+    with closing(sqlite3.connect(path)) as connection:
+        return [*connection.iterdump()]
+
+
+def contents(path: Path) -> dict[str, list[dict[str, Any]]]:
+    there = {row["name"] for row in rows(path, "SELECT name FROM sqlite_master")}
+    return {
+        name: rows(path, f"SELECT rowid, * FROM {name} ORDER BY rowid")
+        for name in TABLES
+        if name in there
+    }
+
+
+def check(path: Path) -> None:
+    """Keys hold, and indexes hold what they should."""
+    assert rows(path, "PRAGMA foreign_key_check") == []
+    with closing(sqlite3.connect(path)) as connection:
+        for table in FULL_TEXT:
+            index = index_of(table)
+            connection.execute(f"INSERT INTO {index}({index}, rank) VALUES ('integrity-check', 1)")
+
+
+def test_the_version_is_that_of_the_last_step() -> None:
+    with closing(Store(":memory:")) as store:
+        names = [one.name for one in MIGRATIONS.pending(store.db)]
+    assert names == [str(number) for number in range(2, VERSION + 1)]
+
+
+def test_a_file_of_an_earlier_version_becomes_like_a_new_one(earlier: Path, tmp_path: Path) -> None:
+    before = contents(earlier)
+    upgrade(earlier)
+    after = contents(earlier)
+    assert {name: after[name] for name in before} == before
+    upgrade(tmp_path / "new.db")
+    assert shape(earlier) == shape(tmp_path / "new.db")
+    assert rows(earlier, "SELECT value FROM _pylon_meta WHERE key = 'schema_version'") == [
+        {"value": str(VERSION)}
+    ]
+    check(earlier)
+
+
+def test_its_words_are_found(earlier: Path) -> None:
+    upgrade(earlier)
+    found = "SELECT rowid FROM issue_messages_fts WHERE issue_messages_fts MATCH 'payers'"
+    messages = rows(earlier, f"SELECT message_text FROM issue_messages WHERE rowid IN ({found})")
+    assert {message["message_text"] for message in messages} == {"Careful: late payer."}
+
+
+def test_its_new_fields_are_still_filled_and_told_once(
+    earlier: Path, workspace: Workspace, api: Api, clock: Any
+) -> None:
+    _become(earlier, workspace, clock)
+    workspace.add("teams", name="Later")
+    api.misbehave("extra-field", "/teams", times=-1, field="sentiment", value="gloomy")
+    outcome = sync(earlier, api, clock, "teams", allow_deletes=["teams"])
+    assert rows(earlier, "SELECT sentiment FROM teams WHERE name = 'Later'") == [
+        {"sentiment": "gloomy"}
+    ]
+    assert [one.column for one in outcome.drift] == []
+
+
+def test_syncs_go_on_in_it(earlier: Path, workspace: Workspace, api: Api, clock: Any) -> None:
+    _become(earlier, workspace, clock)
+    open_desk(workspace)
+    clock.sleep(86400)
+    allowed = [stream.name for stream in STREAMS if stream.is_walked or stream.name == "issues"]
+    outcome = sync(earlier, api, clock, allow_deletes=allowed, reconcile=True)
+    assert errors(outcome) == {}
+    assert differences(earlier, workspace) == []
+    check(earlier)
+
+
+def test_an_upgrade_that_is_cut_short_leaves_the_file_as_it_was(
+    earlier: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = dump(earlier)
+
+    def die(*_: object) -> None:
+        raise Death
+
+    with monkeypatch.context() as patched:
+        patched.setattr(layout, "_create_full_text", die)
+        with pytest.raises(Death):
+            upgrade(earlier)
+    assert dump(earlier) == before
+    upgrade(earlier)
+    check(earlier)
+
+
+@pytest.mark.parametrize("name", ["account_id", "number", "is_archived"])
+def test_a_new_field_that_a_later_version_knows_keeps_its_values(
+    path: Path, name: str, workspace: Workspace, api: Api, clock: Any
+) -> None:
+    """Its column gets the type and the foreign key that it would have had."""
+    table = TABLES["issue_statuses" if name == "is_archived" else "issues"]
+    open_desk(workspace)
+    clock.sleep(86400)
+    sync(path, api, clock)
+    expected = contents(path)
+    with closing(Store(str(path))) as store, store.transactions.one():
+        # As the version before would have it, to which the field was new.
+        store.db.table(table.name).transform(types={name: str}, drop_foreign_keys=[name])
+        values = (table.name, name, "new", None, NOW)
+        store.db.execute("INSERT INTO _pylon_fields VALUES (?, ?, ?, ?, ?)", values)
+    upgrade(path)
+    assert contents(path) == expected
+    upgrade(path.with_name("new.db"))
+    assert shape(path) == shape(path.with_name("new.db"))
+    check(path)
+
+
+def test_a_column_that_an_earlier_version_did_not_have_is_added(
+    path: Path, monkeypatch: pytest.MonkeyPatch, workspace: Workspace, api: Api, clock: Any
+) -> None:
+    """With its foreign key; and what its table is made of is read again."""
+    open_desk(workspace)
+    clock.sleep(86400)
+    sync(path, api, clock)
+    table = TABLES["issues"]
+    columns = (Column("shift_id", "Which shift.", refers="teams"), Column("weight", "", "integer"))
+    wider = Table(table.name, "", (*table.columns, *columns), table.key, table.source)
+    monkeypatch.setitem(schema.TABLES, "issues", wider)  # type: ignore[arg-type]
+    upgrade(path)
+    there = {row["name"]: row["type"] for row in rows(path, "PRAGMA table_info(issues)")}
+    assert (there["shift_id"], there["weight"]) == ("TEXT", "INTEGER")
+    keys = {row["from"]: row["table"] for row in rows(path, "PRAGMA foreign_key_list(issues)")}
+    assert keys["shift_id"] == "teams"
+    assert rows(path, "SELECT 1 FROM sqlite_master WHERE name = 'idx_issues_shift_id'")
+    check(path)
+
+
+def _become(path: Path, workspace: Workspace, clock: Any) -> None:
+    """Have the workspace be the one that the file mirrors."""
+    (row,) = rows(path, "SELECT value FROM _pylon_meta WHERE key = 'organization_id'")
+    workspace.organization["id"] = row["value"]
+    # After whatever that holds.
+    clock.sleep(30 * DAY)
