@@ -169,6 +169,13 @@ def streams(as_json: bool) -> None:
     help="Believe it when Pylon's list of this stream lacks most of what is here.",
 )
 @click.option(
+    "--erase-deleted",
+    metavar="DAYS",
+    type=click.IntRange(0, 36500),
+    help="Erase records for good that are gone from Pylon since so many days, as far as syncs saw;"
+    " else they stay, with deleted_at.",
+)
+@click.option(
     "--max-time",
     metavar="TIME",
     callback=seconds,
@@ -202,6 +209,7 @@ def sync(
     verify: int | None,
     full: bool,
     allow_deletes: tuple[str, ...],
+    erase_deleted: int | None,
     max_time: float | None,
     share: float,
     workers: int,
@@ -235,6 +243,7 @@ def sync(
             full=full,
             reconcile=reconcile,
             verify=verify,
+            erase_deleted=erase_deleted,
             workers=workers,
             until=until,
             allow_deletes=[BY_NAME[name] for name in allow_deletes],

@@ -133,6 +133,8 @@ class Display:
                 f"Compared {found.issues:,} issues: {found.gone:,} gone, {found.changed:,} had"
                 f" changed without a sign, {found.missing:,} missing"
             )
+        if outcome.erased:
+            self._line(f"Erased for good: {outcome.erased:,} records")
         if not outcome.is_purged:
             self._line(
                 "Words that were changed or deleted are still in the file, for another program"

@@ -34,6 +34,8 @@ class Wishes:
     """Compare all issues now, and not only once a day."""
     verify: float | None = None
     """Read the children of issues again that had messages in so many days."""
+    erase_deleted: float | None = None
+    """Erase the records for good that Pylon no longer has since so many days."""
     until: float | None = None
     """When to stop with what there is, in seconds of the steady clock."""
 
@@ -47,6 +49,8 @@ class Outcome:
     drift: Sequence[Drift]
     """Where Pylon's fields were seen for the first time not to be what this tool knows."""
     compared: Compared
+    erased: int
+    """Records that were erased for good."""
     is_purged: bool
     """Whether nothing is left of words that were changed or deleted."""
 
@@ -134,10 +138,14 @@ def _run(
         # Who ends a run that waits for another program is not to wait again.
         with suppress(sqlite3.OperationalError) if outcome == "interrupted" else nullcontext():
             store.runs.end(run, outcome, client.requests, client.waited, wall())
-    has_changed = any(one.counts.changed or one.counts.gone for one in results)
+    erased = 0
+    if wishes.erase_deleted is not None:
+        now = datetime.fromtimestamp(client.clock.now(), timezone.utc)
+        erased = store.erase(iso(now - timedelta(days=wishes.erase_deleted)), iso(now))
+    has_changed = erased or any(one.counts.changed or one.counts.gone for one in results)
     is_purged = store.purge() or not has_changed
     drift = [*store.tables.drifts.noted.values()]
-    return Outcome(me, results, drift, sync.compared, is_purged)
+    return Outcome(me, results, drift, sync.compared, erased, is_purged)
 
 
 def _check_organization(path: Path, known: file.Mirror | None, me: Me) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from sqlite_utils import Database
 
 from pylon_to_sqlite import history, requesters, tombstones
+from pylon_to_sqlite.erase import erase
 from pylon_to_sqlite.layout import lay_out
 from pylon_to_sqlite.plan import (
     Checkpoint,
@@ -295,6 +296,11 @@ class Store:
                 " (SELECT issue_id FROM issue_messages WHERE timestamp >= :since)",
                 {"stream": stream.name, "since": since, "now": now},
             )
+
+    def erase(self, until: str, now: str) -> int:
+        """Erase the records for good that were marked up to that time; gives how many."""
+        with self.transactions.one():
+            return erase(self.db, until, now)
 
     def note_gone(self, now: str) -> None:
         """Note the fields that no record of this run had, though many here had them."""

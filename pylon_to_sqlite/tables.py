@@ -116,7 +116,7 @@ class Tables:
 
     def insert_placeholders(self, table: Table, rows: Iterable[Row], now: str) -> None:
         """Give a row to each record only known by reference, with all that references say of it;
-        those that have come themselves stay as they are."""
+        those that have come themselves, or are gone, stay as they are."""
         types = self.types(table.name)
         told: dict[Key, Row] = {}
         for row in rows:
@@ -125,12 +125,13 @@ class Tables:
                 if value is not None and name in types:
                     known[name] = value
         names = tuple(dict.fromkeys(name for row in told.values() for name in row))
-        there = self._stored(table, names, ("placeholder",), told)
+        marks = ("placeholder", "deleted_at")
+        there = self._stored(table, names, marks, told)
         writes: dict[tuple[str, ...], list[list[Value]]] = {}
         for key, row in told.items():
-            values, is_placeholder = there.get(key, ([None] * len(names), 1))
+            values, is_placeholder, deleted_at = there.get(key, ([None] * len(names), 1, None))
             unknown = {name for name, value in zip(names, values, strict=True) if value is None}
-            if is_placeholder and unknown & row.keys():
+            if is_placeholder and not deleted_at and unknown & row.keys():
                 written = [_as_stored(row[name], types[name]) for name in row]
                 writes.setdefault(tuple(row), []).append([*written, now])
         for columns, batch in writes.items():

@@ -50,6 +50,7 @@ def sync(
     allow_deletes: Sequence[str] = (),
     reconcile: bool = False,
     verify: float | None = None,
+    erase_deleted: float | None = None,
     transport: httpx.BaseTransport | None = None,
     on_result: Callable[[Any], None] = lambda _: None,
 ) -> Outcome:
@@ -60,7 +61,11 @@ def sync(
     ) as client:
         allowed = [BY_NAME[name] for name in allow_deletes]
         wishes = Wishes(
-            chosen(names), since, full, allow_deletes=allowed, reconcile=reconcile, verify=verify
+            *(chosen(names), since, full),
+            allow_deletes=allowed,
+            reconcile=reconcile,
+            verify=verify,
+            erase_deleted=erase_deleted,
         )
         return mirror(path, client, wishes, lambda _: None, on_result)
 

@@ -13,7 +13,7 @@ NAME = PACKAGE.name
 
 # What the writer is made of, which speaks SQL.
 SQL = (
-    *("drift", "history", "layout", "migrations", "purge", "requesters", "runs", "stale"),
+    *("drift", "erase", "history", "layout", "migrations", "purge", "requesters", "runs", "stale"),
     *("tables", "tombstones", "transactions"),
 )
 
@@ -46,6 +46,7 @@ BESIDE = {
     ("sync", "lookups"),
     ("sync", "reconcile"),
     ("run", "reconcile"),
+    ("erase", "layout"),
     ("layout", "migrations"),
     ("purge", "transactions"),
     ("runs", "transactions"),
