@@ -25,6 +25,10 @@ class Result:
     read: int = 0
     error: str | None = None
     ended: bool = False
+    version: int = 0
+    """Grows with all that is committed of its records."""
+    is_compared: bool = True
+    """Whether nothing more will come of it, once it has ended: of issues, a comparison may."""
 
 
 @dataclass(frozen=True)
@@ -103,10 +107,11 @@ class StaleParents:
                     self._taken += 1
                     return parent
             # Parents that were committed meanwhile may stand before where this pass was.
-            if not self._taken and self._seen == (self.of.read, self.of.ended):
+            state = (self.of.version, self.of.ended and self.of.is_compared)
+            if not self._taken and self._seen == state:
                 return None
             self._taken = 0
-            self._seen = (self.of.read, self.of.ended)
+            self._seen = state
             self._pass = self.store.stale(self.stream, self.now, self.checkpoint.full)
 
     def is_believable(self) -> bool:
@@ -136,7 +141,7 @@ class StaleParents:
 
     def are_done(self) -> bool:
         """Whether no more will come, once `take` has given none."""
-        return self._seen == (self.of.read, True)
+        return self._seen == (self.of.version, True)
 
     def failure(self) -> PylonError:
         """One error for all."""

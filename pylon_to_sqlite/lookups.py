@@ -2,7 +2,7 @@
 Pylon has though no list of it names them."""
 
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -18,34 +18,71 @@ from pylon_to_sqlite.streams import CONTACTS, USERS
 AGAIN_AFTER = timedelta(days=1)
 
 
+def look_ups(
+    results: Collection[Result], store: Store, wall: Callable[[], str], workers: int
+) -> Iterator[Steps]:
+    """All that looks up records of the streams that are read."""
+    shared = _Shared(results)
+    for result in results:
+        if result.stream.by_id:
+            one = LookUps(store, result, wall, shared)
+            for _ in range(workers):
+                yield one.reader()
+
+
+@dataclass
+class _Shared:
+    """What the look-ups of all streams know of one another: how many are under way, how many were
+    answered, and how many had been when a stream found nothing to look up."""
+
+    results: Collection[Result]
+    under_way: int = 0
+    answered: int = 0
+    idle: dict[str, int] = field(default_factory=dict)
+
+    def have_ended(self) -> bool:
+        """Whether all streams have been read."""
+        return all(result.ended for result in self.results)
+
+    def are_done(self) -> bool:
+        """Whether nothing more can come to light: what is looked up may name others."""
+        is_idle = all(answered == self.answered for answered in self.idle.values())
+        return self.have_ended() and not self.under_way and is_idle
+
+
 @dataclass
 class LookUps:
     """What is still to be looked up of one stream, shared by several readers.
 
     References are looked at when the stream's list has been read, and again when all streams have
-    been: messages name people too.
+    been, for messages name people too, and as long as what was looked up may name others.
     """
 
-    stream: Stream
     store: Store
     result: Result
-    all_ended: Callable[[], bool]
     wall: Callable[[], str]
+    shared: _Shared
     is_given_up: bool = False
     _left: deque[str] = field(default_factory=deque)
     _asked: set[str] = field(default_factory=set)
     _in_a_row: int = 0
-    _looked: tuple[bool, bool] = (False, False)
+    _looked: tuple[bool, bool, int] = (False, False, 0)
+
+    def __post_init__(self) -> None:
+        self.stream = self.result.stream
+        self.shared.idle[self.stream.name] = -1
 
     def reader(self) -> Steps:
         """Look up one after the other. What cannot be answered is left for the next run."""
         while not self.is_given_up:
             key = self._take()
             if key is None:
-                if self.all_ended():
+                self.shared.idle[self.stream.name] = self.shared.answered
+                if self.shared.are_done():
                     return
                 yield None
                 continue
+            self.shared.under_way += 1
             try:
                 yield from self._look_up(self.stream, key)
             except Unauthorized:
@@ -62,9 +99,14 @@ class LookUps:
                 continue
             else:
                 self._in_a_row = 0
+            finally:
+                self.shared.under_way -= 1
+                self.shared.answered += 1
+        # Nobody is to wait for it.
+        self.shared.idle.pop(self.stream.name, None)
 
     def _take(self) -> str | None:
-        looked = (self.result.ended, self.all_ended())
+        looked = (self.result.ended, self.shared.have_ended(), self.shared.answered)
         if not self._left and looked != self._looked:
             self._looked = looked
             before = iso(moment(self.wall()) - AGAIN_AFTER)

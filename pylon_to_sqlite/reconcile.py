@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from pylon_to_sqlite import plan
+from pylon_to_sqlite.children import Result
 from pylon_to_sqlite.errors import Gone, PylonError, Refused, Unauthorized
 from pylon_to_sqlite.lanes import Steps
 from pylon_to_sqlite.plan import Comparison, Window
@@ -42,6 +43,7 @@ class Reconciliation:
     """One comparison, or the rest of one. `is_wanted` does not wait until a day has passed."""
 
     store: Store
+    issues: Result
     now: Callable[[], str]
     wall: Callable[[], str]
     is_wanted: bool = False
@@ -49,16 +51,22 @@ class Reconciliation:
 
     def __post_init__(self) -> None:
         self.found = Compared()
+        self.issues.is_compared = False
         self._cursor: str | None = None
 
     def steps(self) -> Steps:
-        """Compare, if it is time. What goes wrong is found too, and fails nothing else."""
+        """Compare, if it is time, once all that changed is there. What goes wrong is found too, and
+        fails nothing else."""
+        while not self.issues.ended:
+            yield None
         try:
-            yield from self._compare()
+            if self.issues.error is None:
+                yield from self._compare()
         except Unauthorized:
             raise
         except PylonError as error:
             self.found.error = str(error)
+        self.issues.is_compared = True
 
     def _compare(self) -> Steps:
         comparison = self._begun()
@@ -99,7 +107,10 @@ class Reconciliation:
             return None
         if not self.is_wanted and not _is_due(last.finished, now):
             return None
-        begun = replace(last, reached=self.store.oldest_issue(), until=until, began=now)
+        # What is older than all that is here would be missing alone: that is looked for when asked.
+        oldest, earliest = self.store.oldest_issue() or until, self.store.earliest()
+        reached = min(oldest, earliest) if self.is_wanted else oldest
+        begun = replace(last, reached=reached, until=until, began=now)
         self.store.save_comparison(begun)
         return begun
 
@@ -118,6 +129,7 @@ class Reconciliation:
             plan.see(request, page, seen)
             batch = [rows_of(ISSUES, record) for record in page.records]
             counts = self.store.commit_compared(batch, self.wall())
+            self.issues.version += 1
             # Those on an edge are in two windows.
             times = [str(rows.row["created_at"] or "") for rows in batch]
             self.found.issues += sum((window.after or "") <= one < window.before for one in times)
@@ -149,6 +161,7 @@ class Reconciliation:
                 continue
             else:
                 rows = rows_of(ISSUES, page.records[0])
+                self.issues.version += 1
                 self.found.changed += self.store.commit_compared([rows], self.wall()).changed
                 if rows.row["id"] != key:
                     # The issue that this one was merged into.

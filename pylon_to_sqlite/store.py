@@ -230,13 +230,13 @@ class Store:
             return BEFORE_PYLON
         return max(iso(moment(row[0]) - timedelta(days=730)), BEFORE_PYLON)
 
-    def oldest_issue(self) -> str:
-        """A time before any live issue was created, or before anything can have been."""
+    def oldest_issue(self) -> str | None:
+        """When the first issue was created that is or was here."""
         row = self._one(
-            "SELECT min(created_at) FROM issues WHERE created_at LIKE '____-__-__T%'"
-            f" AND {live(TABLES[ISSUES.name])}"
+            "SELECT min(created_at) FROM issues"
+            " WHERE created_at LIKE '____-__-__T%' AND placeholder = 0"
         )
-        return min(row[0] or self.earliest(), self.earliest())
+        return str(row[0]) if row[0] else None
 
     def comparison(self) -> Comparison:
         """Where the comparison of all issues is."""

@@ -14,7 +14,7 @@ from pylon_to_sqlite.errors import (
     Unexpected,
 )
 from pylon_to_sqlite.lanes import Lanes, Steps
-from pylon_to_sqlite.lookups import LookUps
+from pylon_to_sqlite.lookups import look_ups
 from pylon_to_sqlite.plan import Checkpoint, Page, Request
 from pylon_to_sqlite.reconcile import Compared, Reconciliation
 from pylon_to_sqlite.rows import Rows, rows_of
@@ -78,17 +78,14 @@ class Sync:
             self.results[stream.name] = Result(stream)
             self.store.runs.begin_stream(run, stream.name, self.wall())
             steps.extend(self._steps(stream))
-            if stream.by_id:
-                look_ups = LookUps(
-                    stream, self.store, self.results[stream.name], self._all_ended, self.wall
-                )
-                steps.extend(look_ups.reader() for _ in range(self.workers))
-        reconciliation = Reconciliation(
-            self.store, self.source.now, self.wall, self.reconcile, ISSUES in self.allow_deletes
-        )
-        self.compared = reconciliation.found
+        steps += look_ups(self.results.values(), self.store, self.wall, self.workers)
         if ISSUES in streams:
-            steps.append(self._after(ISSUES, reconciliation.steps()))
+            issues, is_allowed = self.results[ISSUES.name], ISSUES in self.allow_deletes
+            reconciliation = Reconciliation(
+                self.store, issues, self.source.now, self.wall, self.reconcile, is_allowed
+            )
+            self.compared = reconciliation.found
+            steps.append(reconciliation.steps())
         writing = self.store.transactions
         with writing.grouped():
             Lanes(self.source.fetch, self.workers, self.check, writing.settle).run(steps)
@@ -147,16 +144,6 @@ class Sync:
     def _record(self, result: Result) -> None:
         name, error, counts = result.stream.name, result.error, result.counts
         self.store.runs.end_stream(self._run, name, error, counts, self.wall())
-
-    def _after(self, stream: Stream, steps: Steps) -> Steps:
-        """The steps, once the stream is through, and only if all of it is there."""
-        while not self._has_ended(stream):
-            yield None
-        if self.results[stream.name].error is None:
-            yield from steps
-
-    def _all_ended(self) -> bool:
-        return all(result.ended for result in self.results.values())
 
     def _has_ended(self, stream: Stream | None) -> bool:
         return stream is None or self.results[stream.name].ended
@@ -279,6 +266,7 @@ class Sync:
             saved = checkpoint if part is None else Checkpoint()
             result.counts.add(self.store.commit(stream, batch, saved, self.wall()))
             result.read += len(batch)
+            result.version += 1
             self.on_progress(Progress(stream, result.read))
             if page.cursor is None:
                 return checkpoint

@@ -1,6 +1,6 @@
 """A small support desk for the tests of the engine, with something in every table."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pylon_to_sqlite.sandbox.workspace import Workspace
 
@@ -17,6 +17,10 @@ class Desk:
     base: str
     articles: list[str]
     issues: list[str]
+    gone: list[str] = field(default_factory=list)
+    """Issues that were deleted, but may come back."""
+    removed: list[tuple[str, str]] = field(default_factory=list)
+    """Other records that were removed: their streams and keys."""
 
 
 def open_desk(workspace: Workspace, issues: int = 4) -> Desk:

@@ -278,3 +278,28 @@ def test_a_new_field_keeps_numbers_and_text_as_they_come(
         sync(path, api, clock, "teams")
         found = {repr(row["badge"]) for row in rows(path, "SELECT badge FROM teams")}
         assert found == {repr(int(value) if value is True else value)}
+
+
+def test_values_of_custom_fields_that_are_renamed_or_deleted_stay_readable(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    workspace = desk.workspace
+    for slug in ("priority", "areas"):
+        workspace.add("custom_fields", object_type="issue", slug=slug, label=f"Old {slug}")
+    sync(path, api, clock)
+    fields = {one.fields["slug"]: one.key for one in workspace.listed("custom_fields")}
+    workspace.change("custom_fields", fields["priority"], label="Urgency")
+    workspace.remove("custom_fields", fields["areas"])
+    clock.sleep(3600)
+    sync(path, api, clock)
+    values = rows(
+        path,
+        "SELECT DISTINCT slug, label, value, f.deleted_at IS NULL AS is_live"
+        " FROM issue_custom_fields JOIN custom_fields f USING (slug)"
+        " WHERE f.object_type = 'issue' ORDER BY slug, value",
+    )
+    assert [tuple(row.values()) for row in values] == [
+        ("areas", "Old areas", "export", 0),
+        ("areas", "Old areas", "import", 0),
+        ("priority", "Urgency", "high", 1),
+    ]

@@ -46,6 +46,7 @@ BESIDE = {
     ("sync", "lookups"),
     ("sync", "reconcile"),
     ("run", "reconcile"),
+    ("reconcile", "children"),
     ("erase", "layout"),
     ("layout", "migrations"),
     ("purge", "transactions"),

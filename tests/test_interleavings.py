@@ -6,15 +6,14 @@ address) and deletions of anything but messages, for most of which the mirror ha
 
 import json
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
+from changes import CHANGES, pick
 from conftest import FakeClock
-from desk import Desk, open_desk, open_issue
+from desk import open_desk
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from mirroring import DAY, Death, errors, sync
@@ -72,150 +71,6 @@ class Run:
 Step = Change | Fault | Run
 
 
-def _pick(choices: Any, which: int) -> Any:
-    return choices[which % len(choices)]
-
-
-def _reply(desk: Desk, issue: str, which: int) -> None:
-    author = _pick([*desk.contacts, *desk.agents], which)
-    desk.workspace.reply(issue, html=f"<p>Reply {which}.</p>", author=author)
-
-
-def _note(desk: Desk, issue: str, which: int) -> None:
-    author = _pick(desk.agents, which)
-    desk.workspace.reply(issue, html=f"<p>Note {which}.</p>", author=author, private=True)
-
-
-def _any_message(desk: Desk, issue: str, which: int, do: Callable[[str], None]) -> None:
-    if messages := desk.workspace.messages(issue):
-        do(_pick(messages, which)["id"])
-
-
-def _edit(desk: Desk, issue: str, which: int) -> None:
-    workspace = desk.workspace
-    text = f"<p>Edited {which} at {workspace.clock()}.</p>"
-    _any_message(desk, issue, which, lambda one: workspace.edit_message(one, text))
-
-
-def _redact(desk: Desk, issue: str, which: int) -> None:
-    _any_message(desk, issue, which, desk.workspace.redact_message)
-
-
-def _delete_message(desk: Desk, issue: str, which: int) -> None:
-    _any_message(desk, issue, which, desk.workspace.delete_message)
-
-
-def _delete_messages(desk: Desk, issue: str, which: int) -> None:
-    for message in desk.workspace.messages(issue):
-        desk.workspace.delete_message(message["id"])
-
-
-def _update(desk: Desk, issue: str, which: int) -> None:
-    state = _pick(["closed", "waiting_on_you", "on_hold"], which)
-    title = f"Title {which} at {desk.workspace.clock()}"
-    desk.workspace.change_issue(issue, title=title, state=state, assignee=None)
-
-
-def _hand_over(desk: Desk, issue: str, which: int) -> None:
-    requester = _pick([*desk.contacts, *desk.agents], which)
-    account = _pick(desk.accounts, which)
-    desk.workspace.change_issue(issue, requester=requester, account=account, team=None)
-
-
-def _tag(desk: Desk, issue: str, which: int) -> None:
-    tags = [f"tag-{number}" for number in range(which % 4)]
-    fields = {"priority": None if which % 2 else "low", "areas": ["export", f"area-{which}"]}
-    desk.workspace.change_issue(issue, tags=tags, custom_fields=fields)
-
-
-def _group(desk: Desk, issue: str, which: int) -> None:
-    """The groups are updated too, for their lists of issues change."""
-    workspace = desk.workspace
-    stored = workspace.find_issue(issue)
-    assert stored is not None
-    others = [one for one in desk.issues if one != issue]
-    groups = {stored.parent, _pick(others, which)} - {None}
-    workspace.change_issue(issue, parent_issue_group=_pick(others, which))
-    for group in sorted(filter(None, groups)):
-        workspace.change_issue(group, title=f"Group {which} at {workspace.clock()}")
-
-
-def _rate(desk: Desk, issue: str, which: int) -> None:
-    desk.workspace.rate(issue, which % 5 + 1, "So & so")
-
-
-def _thread(desk: Desk, issue: str, which: int) -> None:
-    desk.workspace.add_thread(issue, name=f"channel-{which}")
-
-
-def _newcomer(desk: Desk, issue: str, which: int) -> None:
-    """A contact who is in no list that was read yet asks at once."""
-    account = _pick(desk.accounts, which)
-    contact = desk.workspace.add("contacts", name=f"Newcomer {which}", account=account)
-    desk.contacts.append(contact)
-    desk.issues.append(
-        desk.workspace.open_issue(title="New here", body_html="<p>Hi.</p>", requester=contact)
-    )
-
-
-def _account(desk: Desk, issue: str, which: int) -> None:
-    desk.workspace.change(
-        "accounts",
-        _pick(desk.accounts, which),
-        name=f"Account {which} at {desk.workspace.clock()}",
-        domains=[f"{number}.example" for number in range(which % 3)],
-        tags=["big"] * (which % 2),
-        custom_fields={"account.salesforce.Support_Tier__c": f"tier {which}"},
-    )
-
-
-def _contact(desk: Desk, issue: str, which: int) -> None:
-    ids = [{"external_id": str(which), "label": "crm"}] * (which % 2)
-    desk.workspace.change(
-        "contacts",
-        _pick(desk.contacts, which),
-        account=_pick(desk.accounts, which),
-        custom_fields={"vip": f"{which}"},
-        external_ids=ids,
-    )
-
-
-def _lists(desk: Desk, issue: str, which: int) -> None:
-    workspace = desk.workspace
-    workspace.add("tags", value=f"tag {which} at {workspace.clock()}")
-    workspace.add("users", name=f"Agent {which}")
-    workspace.add("custom_fields", object_type="issue", slug=f"f{len(workspace.records('tags'))}")
-    workspace.change("users", _pick(desk.agents, which), status=f"status {which}")
-    workspace.change("teams", desk.team, users=desk.agents[: which % 3])
-
-
-def _articles(desk: Desk, issue: str, which: int) -> None:
-    workspace = desk.workspace
-    workspace.change_article(_pick(desk.articles, which), title=f"Title {which}")
-    base = workspace.add("knowledge_bases", title=f"Base {which}") if which % 3 else desk.base
-    desk.articles.append(workspace.add_article(base, title=f"New {which}"))
-
-
-CHANGES: dict[str, Callable[[Desk, str, int], object]] = {
-    "open": lambda desk, _, which: open_issue(desk, which),
-    "reply": _reply,
-    "note": _note,
-    "edit": _edit,
-    "redact": _redact,
-    "delete a message": _delete_message,
-    "delete all messages": _delete_messages,
-    "update": _update,
-    "hand over": _hand_over,
-    "tag": _tag,
-    "group": _group,
-    "rate": _rate,
-    "start a thread": _thread,
-    "newcomer": _newcomer,
-    "account": _account,
-    "contact": _contact,
-    "lists": _lists,
-    "articles": _articles,
-}
 # Those that happen most.
 OF_CONVERSATIONS = ["open", "reply", "note", "edit", "delete a message"]
 # What passes without a doing, in seconds.
@@ -309,8 +164,8 @@ class World:
         issue = desk.workspace.open_issue(
             title=f"Question {number}",
             body_html="<p>Why?</p>",
-            requester=_pick([*desk.contacts, *desk.agents], number),
-            account=_pick(desk.accounts, number),
+            requester=pick([*desk.contacts, *desk.agents], number),
+            account=pick(desk.accounts, number),
             tags=["bug"],
         )
         is_note = number % 3 == 0
@@ -330,7 +185,7 @@ class World:
         if change.kind == "wait":
             self.clock.sleep(TIMES[change.which])
         else:
-            issue = _pick(self.desk.issues, change.which)
+            issue = pick(self.desk.issues, change.which)
             CHANGES[change.kind](self.desk, issue, change.which)
 
     def run(self, run: Run) -> None:

@@ -54,6 +54,7 @@ class Directory:
         self._records: dict[str, dict[str, Record]] = {stream: {} for stream in DEFAULTS}
         self._order: dict[str, Timeline] = {stream: Timeline() for stream in DEFAULTS}
         self._added: dict[str, int] = dict.fromkeys(DEFAULTS, 0)
+        self._removed: dict[tuple[str, str], Record] = {}
 
     def new_id(self) -> str:
         """The next id: a UUID, but the same one for the same seed."""
@@ -76,8 +77,15 @@ class Directory:
     @locked
     def remove(self, stream: str, key: str) -> None:
         """Remove a record without a trace; others may go on naming it by its id."""
-        del self._records[stream][key]
+        self._removed[stream, key] = self._records[stream].pop(key)
         self._order[stream].drop(key)
+
+    @locked
+    def restore(self, stream: str, key: str) -> None:
+        """Bring back a record that was removed, as it was."""
+        record = self._removed.pop((stream, key))
+        self._records[stream][key] = record
+        self._order[stream].put(key, record.created)
 
     @locked
     def add_article(self, knowledge_base: str, *, at: float | None = None, **fields: Any) -> str:
@@ -105,6 +113,11 @@ class Directory:
     def deactivate_user(self, user: str) -> None:
         """Leave a user out of the usual list; issues and messages still name them."""
         self._record("users", user).deactivated = True
+
+    @locked
+    def reactivate_user(self, user: str) -> None:
+        """Have a user in the usual list again."""
+        self._record("users", user).deactivated = False
 
     @locked
     def records(self, stream: str) -> list[Fields]:

@@ -43,6 +43,7 @@ class Workspace(Directory):
         }
         self._issues: dict[str, Issue] = {}
         self._ids: dict[int, str] = {}  # by number
+        self._deleted: dict[str, Issue] = {}
         self._messages: dict[str, Message] = {}
         self._created, self._updated = Timeline(), Timeline()
 
@@ -163,6 +164,14 @@ class Workspace(Directory):
         self._touch_around(message, at, touch)
 
     @locked
+    def move_message(
+        self, message: str, thread: str, *, at: float | None = None, touch: bool = True
+    ) -> None:
+        """Move a private note to another internal thread of its issue."""
+        self._messages[message].thread = thread
+        self._touch_around(message, at, touch)
+
+    @locked
     def delete_message(self, message: str, *, at: float | None = None, touch: bool = True) -> None:
         """Delete a message; nothing of the issue but updated_at shows it."""
         self._touch_around(message, at, touch)
@@ -180,7 +189,18 @@ class Workspace(Directory):
             del self._messages[message.id]
         self._created.drop(issue)
         self._updated.drop(issue)
+        gone.children.clear()
+        self._deleted[issue] = gone
         del self._issues[issue], self._ids[gone.number]
+
+    @locked
+    def restore_issue(self, issue: str) -> None:
+        """Bring back an issue that was deleted, with its messages; its updated_at does not move."""
+        back = self._deleted.pop(issue)
+        self._issues[issue], self._ids[back.number] = back, issue
+        self._messages.update({message.id: message for message in back.messages})
+        self._created.put(issue, back.created)
+        self._updated.put(issue, back.updated)
 
     @locked
     def merge_accounts(self, into: str, others: Sequence[str]) -> None:
