@@ -90,6 +90,7 @@ class StaleParents:
     gone: int = 0
     _failed: set[str] = field(default_factory=set)
     _in_hand: set[str] = field(default_factory=set)
+    _taken_as: set[Parent] = field(default_factory=set)
     _in_a_row: int = 0
     _pass: Iterator[Parent] = field(default_factory=lambda: iter(()))
     _taken: int = 0
@@ -103,6 +104,10 @@ class StaleParents:
         while True:
             for parent in self._pass:
                 if parent.key not in self._in_hand and parent.key not in self._failed:
+                    # What was answered may be so old that it is to be read again: in another run.
+                    if parent in self._taken_as:
+                        continue
+                    self._taken_as.add(parent)
                     self._in_hand.add(parent.key)
                     self._taken += 1
                     return parent

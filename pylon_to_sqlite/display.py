@@ -135,10 +135,10 @@ class Display:
             )
         if outcome.erased:
             self._line(f"Erased for good: {outcome.erased:,} records")
-        if not outcome.is_purged:
+        if outcome.unpurged:
             self._line(
-                "Words that were changed or deleted are still in the file, for another program"
-                " reads it: the next run removes them."
+                "Words that were changed or deleted may still be in the file"
+                f" ({shown(outcome.unpurged)}): the next run removes them."
             )
         failed = [result.stream.name for result in outcome.results if result.error]
         if failed:

@@ -6,40 +6,49 @@ from dataclasses import dataclass, field
 from sqlite_utils import Database
 
 from pylon_to_sqlite.rows import Drift
+from pylon_to_sqlite.schema import TABLES, live
 
-# A field is gone where so many records, and half of those read, had it and none has it any more.
+# A field is gone where no record has it any more, so many had it, and a quarter of those read;
+# and only where most of what is here was read, or a good many.
 FEW = 5
+MANY = 100
 
 Values = Sequence[object]
 
 
 @dataclass
 class Presence:
-    """Which columns of a table no record filled in this run, and how many had filled them."""
+    """Which columns no record filled in this run, and how many had filled them. `table` is where
+    they belong: a list inside a record has a table of its own."""
 
+    table: str
     read: int = 0
-    lost: dict[str, int] | None = None
+    filled: set[str] = field(default_factory=set)
+    lost: dict[str, int] = field(default_factory=dict)
 
     def see(
         self, columns: Sequence[str], rows: Iterable[Values], old: Iterable[Values | None]
     ) -> None:
         """Take note of records that have come, each beside what was here of it."""
-        if self.lost is None:
-            self.lost = dict.fromkeys(columns, 0)
-        at = {name: place for place, name in enumerate(columns) if name in self.lost}
+        at = {name: place for place, name in enumerate(columns) if name not in self.filled}
         for row, before in zip(rows, old, strict=True):
             self.read += 1
             for name, place in [*at.items()]:
                 if row[place] is not None:
-                    del self.lost[name], at[name]
+                    del at[name]
+                    self.filled.add(name)
+                    self.lost.pop(name, None)
                 elif before and before[place] is not None:
-                    self.lost[name] += 1
+                    self.lost[name] = self.lost.get(name, 0) + 1
 
-    def gone(self) -> Iterable[tuple[str, int]]:
-        """The columns whose fields seem to be gone, with how many records had them."""
-        for name, lost in (self.lost or {}).items():
-            if lost >= FEW and 2 * lost >= self.read:
-                yield name, lost
+
+def added(db: Database, table: str) -> set[str]:
+    """The columns that a table got for fields nobody knew, as far as it still has them."""
+    found = db.execute(
+        'SELECT "column" FROM _pylon_fields WHERE "table" = ? AND change = \'new\'', [table]
+    )
+    there = {column.name for column in db.table(table).columns}
+    return {row[0] for row in found} & there
 
 
 @dataclass
@@ -47,40 +56,49 @@ class Drifts:
     """What is noted in `_pylon_fields`. Its methods belong inside a transaction of the caller's."""
 
     db: Database
-    noted: dict[tuple[str, str, str], Drift] = field(default_factory=dict)
-    """What was noted for the first time since this was opened."""
     _known: set[tuple[str, str, str]] = field(default_factory=set)
     _presence: dict[str, Presence] = field(default_factory=dict)
 
     def note(self, drift: Drift, now: str) -> None:
+        """Note it, unless it has been."""
         key = drift[:3]
-        if key in self._known:
-            return
-        self._known.add(key)
-        done = self.db.execute(
-            "INSERT INTO _pylon_fields VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            [*drift, now],
-        )
-        if done.rowcount:
-            self.noted[key] = drift
+        if key not in self._known:
+            self._known.add(key)
+            self.db.execute(
+                "INSERT INTO _pylon_fields VALUES (?, ?, ?, ?, ?, 0) ON CONFLICT DO NOTHING",
+                [*drift, now],
+            )
 
     def forget(self) -> None:
         """After a rollback, which may have taken notes with it."""
         self._known.clear()
 
-    def added(self, table: str) -> set[str]:
-        """The columns that a table got for fields nobody knew."""
+    def tell(self) -> list[Drift]:
+        """What was noted and has not been told yet, which it is by this."""
         found = self.db.execute(
-            'SELECT "column" FROM _pylon_fields WHERE "table" = ? AND change = \'new\'', [table]
-        )
-        return {row[0] for row in found}
+            'SELECT "table", "column", change, detail FROM _pylon_fields WHERE NOT told'
+            ' ORDER BY "table", "column"'
+        ).fetchall()
+        self.db.execute("UPDATE _pylon_fields SET told = 1 WHERE NOT told")
+        return [Drift(*row) for row in found]
 
-    def presence(self, table: str) -> Presence:
-        return self._presence.setdefault(table, Presence())
+    def presence(self, rows: str, table: str) -> Presence:
+        """Which columns of `table` are filled, as the rows of that name or of a list show."""
+        return self._presence.setdefault(rows, Presence(table))
 
     def note_gone(self, now: str) -> None:
-        """Note the fields that no record of this run had, though many here had them."""
-        for table, presence in self._presence.items():
-            for name, lost in presence.gone():
-                detail = f"in none of the {presence.read:,} records read; {lost:,} had it"
-                self.note(Drift(table, name, "gone", detail), now)
+        """Note the fields that no record of this run had, though many here had them; those that
+        are there again are no longer gone."""
+        gone = 'DELETE FROM _pylon_fields WHERE change = \'gone\' AND "table" = ? AND "column" = ?'
+        for presence in self._presence.values():
+            table, read = presence.table, presence.read
+            self.db.conn.executemany(gone, [(table, name) for name in presence.filled])
+            lost = {name: n for name, n in presence.lost.items() if n >= FEW and 4 * n >= read}
+            if lost and (read >= MANY or 2 * read >= self._live(table)):
+                for name, n in lost.items():
+                    detail = f"in none of the {read:,} records read; {n:,} had it"
+                    self.note(Drift(table, name, "gone", detail), now)
+
+    def _live(self, table: str) -> int:
+        sql = f"SELECT count(*) FROM {table} WHERE {live(TABLES[table])}"
+        return int(self.db.execute(sql).fetchone()[0])

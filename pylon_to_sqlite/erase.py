@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 from sqlite_utils import Database
 
+from pylon_to_sqlite.drift import added
 from pylon_to_sqlite.layout import quoted
+from pylon_to_sqlite.purge import ERASED
 from pylon_to_sqlite.rows import OURS
 from pylon_to_sqlite.schema import TABLES
 from pylon_to_sqlite.stream import Stream
@@ -20,12 +22,14 @@ def erase(db: Database, until: str, now: str) -> int:
     # Only now does no erased row name another any more.
     for stream in STREAMS:
         named = "".join(
-            f" AND NOT EXISTS (SELECT 1 FROM {quoted(table)} AS other"
-            f" WHERE other.{quoted(column)} = erased.{stream.key[0]})"
+            f" AND erased.{stream.key[0]} NOT IN (SELECT {quoted(column)} FROM {quoted(table)}"
+            f" WHERE {quoted(column)} IS NOT NULL)"
             for table, column in _naming(db, stream)
         )
         sql = f"DELETE FROM {stream.name} AS erased WHERE {_OLD}{named}"
         db.execute(sql, {"until": until})
+    if erased:
+        db.execute("INSERT OR IGNORE INTO _pylon_unpurged VALUES (?)", [ERASED])
     return erased
 
 
@@ -39,7 +43,7 @@ def _empty(db: Database, stream: Stream, until: str, now: str) -> int:
         db.execute(f"DELETE FROM {table} WHERE {owner} IN ({keys})", params)
     # Else they would be asked for by their ids again.
     db.execute(f"DELETE FROM _pylon_unlisted WHERE stream = :stream AND key IN ({keys})", params)
-    names = [*map(quoted, _columns(db, stream))]
+    names = sorted(map(quoted, _columns(db, stream)))
     emptied = ", ".join(f"{name} = NULL" for name in names)
     holds = " OR ".join(f"{name} IS NOT NULL" for name in names)
     mark = ", placeholder = 1" if TABLES[stream.name].has_placeholder else ""
@@ -49,19 +53,16 @@ def _empty(db: Database, stream: Stream, until: str, now: str) -> int:
     ).rowcount
 
 
-def _columns(db: Database, stream: Stream) -> Iterator[str]:
+def _columns(db: Database, stream: Stream) -> set[str]:
     """What a record fills in its table, but for its key."""
-    for column in TABLES[stream.name].columns:
-        if column.name not in (*stream.key, *OURS):
-            yield column.name
-    added = 'SELECT "column" FROM _pylon_fields WHERE "table" = ? AND change = \'new\''
-    for (name,) in db.execute(added, [stream.name]).fetchall():
-        yield name
+    known = {column.name for column in TABLES[stream.name].columns}
+    return known - {*stream.key, *OURS} | added(db, stream.name)
 
 
 def _naming(db: Database, stream: Stream) -> Iterator[tuple[str, str]]:
     """The columns that name records of the stream, in any table of the file."""
     for table in db.table_names():
         for key in db.execute(f"PRAGMA foreign_key_list({quoted(table)})").fetchall():
-            if key[2].lower() == stream.name and key[4] in (None, stream.key[0]):
+            is_its_key = (key[4] or stream.key[0]).lower() == stream.key[0]
+            if key[2].lower() == stream.name and is_its_key:
                 yield table, key[3]

@@ -16,6 +16,7 @@ from pylon_to_sqlite.plan import Page, Request
 # Yielding None means: nothing to ask until another has got on.
 Steps = Generator[Request | None, Page, None]
 _Resume = Callable[[], Request | None]
+_Turn = tuple[Steps, _Resume]
 
 # How long a signal or the end of the time may wait to be noticed, in seconds.
 NOTICE = 0.5
@@ -47,7 +48,7 @@ class Lanes:
     def run(self, steps: Iterable[Steps]) -> None:
         """Run all to their ends. Raises what one of them raises; the others are then closed."""
         steps = list(steps)
-        ready: deque[tuple[Steps, _Resume]] = deque((one, partial(next, one)) for one in steps)
+        ready: deque[_Turn] = deque((one, partial(next, one)) for one in steps)
         try:
             while ready or self._flying:
                 while ready:
@@ -63,7 +64,7 @@ class Lanes:
             for one in steps:
                 one.close()
 
-    def _resume(self, steps: Steps, resume: _Resume, ready: deque[tuple[Steps, _Resume]]) -> None:
+    def _resume(self, steps: Steps, resume: _Resume, ready: deque[_Turn]) -> None:
         try:
             request = resume()
         except StopIteration:
@@ -73,23 +74,24 @@ class Lanes:
             self._parked.append(steps)
         elif self._workers == 1:
             # Asked and answered in one go when its turn comes: an answer never lies about.
-            ready.append((steps, partial(self._asked, steps, request)))
-            ready.extend(self._woken())
+            ready.append((steps, partial(self._asked, steps, request, ready)))
         else:
             lane = self._lane(f"{request.method} {request.template}")
             self._flying += 1
             future = lane.submit(self._fetch, request)
             future.add_done_callback(lambda answered: self._landed.put((steps, answered)))
 
-    def _asked(self, steps: Steps, request: Request) -> Request | None:
+    def _asked(self, steps: Steps, request: Request, ready: deque[_Turn]) -> Request | None:
         self._settle()
         try:
             page = self._fetch(request)
         except PylonError as error:
+            ready.extend(self._woken())
             return steps.throw(error)
+        ready.extend(self._woken())
         return steps.send(page)
 
-    def _answered(self) -> Iterable[tuple[Steps, _Resume]]:
+    def _answered(self) -> Iterable[_Turn]:
         """Who can go on: those whose answer has come, and after them those who waited for that."""
         if self._landed.empty():
             self._settle()
@@ -106,7 +108,7 @@ class Lanes:
             yield steps, partial(steps.throw, error)
         yield from self._woken()
 
-    def _woken(self) -> Iterable[tuple[Steps, _Resume]]:
+    def _woken(self) -> Iterable[_Turn]:
         """Those who had nothing to ask: another has got on, so they may have now."""
         parked, self._parked = self._parked, []
         return [(one, partial(next, one)) for one in parked]

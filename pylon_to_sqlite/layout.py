@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from sqlite_utils import Database
 
 from pylon_to_sqlite import full_text
+from pylon_to_sqlite.drift import added
 from pylon_to_sqlite.migrations import MIGRATIONS
 from pylon_to_sqlite.schema import (
     BOOKKEEPING,
@@ -16,7 +17,7 @@ from pylon_to_sqlite.schema import (
     TABLES,
     Table,
 )
-from pylon_to_sqlite.stream import Column
+from pylon_to_sqlite.stream import Column, Stream
 
 
 def lay_out(db: Database, now: str) -> None:
@@ -57,16 +58,10 @@ def _complete(db: Database, table: Table, now: str) -> None:
     """Give a table the columns that it lacks. What was a new field to the version that made it
     keeps its values."""
     there = {one.name.lower(): one for one in db.table(table.name).columns}
-    added = dict(
-        db.execute(
-            'SELECT lower("column"), "column" FROM _pylon_fields'
-            " WHERE \"table\" = ? AND change = 'new'",
-            [table.name],
-        ).fetchall()
-    )
-    known = [column for column in table.columns if column.name.lower() in added]
+    news = {name.lower(): name for name in added(db, table.name)}
+    known = {news[one.name.lower()]: one for one in table.columns if one.name.lower() in news}
     if known:
-        _adopt(db, table, {added[one.name.lower()]: one for one in known}, now)
+        _adopt(db, table, known, now)
     for column in table.columns:
         if column.name.lower() not in there:
             default = " NOT NULL DEFAULT 0" if column is PLACEHOLDER else ""
@@ -79,6 +74,8 @@ def _complete(db: Database, table: Table, now: str) -> None:
 
 def _adopt(db: Database, table: Table, columns: Mapping[str, Column], now: str) -> None:
     """Make columns that were added for new fields, by their names there, what they are by now."""
+    triggers = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND lower(tbl_name) = ?"
+    before = dict(db.execute(triggers, [table.name]).fetchall())
     db.table(table.name).transform(
         types={name: SQL_TYPES[column.kind] for name, column in columns.items()},
         rename={name: column.name for name, column in columns.items() if name != column.name},
@@ -88,6 +85,10 @@ def _adopt(db: Database, table: Table, columns: Mapping[str, Column], now: str) 
         # Else it becomes the text '0'.
         defaults={"placeholder": 0} if table.has_placeholder else None,
     )
+    after = dict(db.execute(triggers, [table.name]).fetchall())
+    for name in before.keys() - after.keys():
+        # Whoever made it: what rebuilds a table drops its triggers.
+        db.execute(before[name])
     for name, column in columns.items():
         db.execute(
             'DELETE FROM _pylon_fields WHERE "table" = ? AND "column" = ? AND change = \'new\'',
@@ -111,6 +112,12 @@ def _index(db: Database, table: Table) -> None:
     for columns in sorted(indexes):
         name = "_".join(("idx", table.name, *columns))
         db.execute(f"CREATE INDEX IF NOT EXISTS {name} ON {table.name} ({', '.join(columns)})")
+    if isinstance(table.source, Stream) and table.source.by_id:
+        # Whom to look up is asked often, and they are few.
+        db.execute(
+            f"CREATE INDEX IF NOT EXISTS idx_{table.name}_placeholder ON {table.name} (id)"
+            " WHERE placeholder = 1"
+        )
 
 
 def _create_full_text(db: Database, table: str, there: Mapping[str, str | None]) -> None:

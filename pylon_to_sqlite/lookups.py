@@ -19,13 +19,18 @@ AGAIN_AFTER = timedelta(days=1)
 
 
 def look_ups(
-    results: Collection[Result], store: Store, wall: Callable[[], str], workers: int
+    results: Collection[Result],
+    store: Store,
+    wall: Callable[[], str],
+    workers: int,
+    again_after: timedelta,
 ) -> Iterator[Steps]:
-    """All that looks up records of the streams that are read."""
+    """All that looks up records of the streams that are read; `again_after` so long those that are
+    in no list."""
     shared = _Shared(results)
     for result in results:
         if result.stream.by_id:
-            one = LookUps(store, result, wall, shared)
+            one = LookUps(store, result, wall, shared, again_after)
             for _ in range(workers):
                 yield one.reader()
 
@@ -33,21 +38,22 @@ def look_ups(
 @dataclass
 class _Shared:
     """What the look-ups of all streams know of one another: how many are under way, how many were
-    answered, and how many had been when a stream found nothing to look up."""
+    answered, and for each stream, whether all had been read and how many answered when it was last
+    seen to have nothing to look up."""
 
     results: Collection[Result]
     under_way: int = 0
     answered: int = 0
-    idle: dict[str, int] = field(default_factory=dict)
+    idle: dict[str, tuple[bool, int]] = field(default_factory=dict)
 
     def have_ended(self) -> bool:
-        """Whether all streams have been read."""
-        return all(result.ended for result in self.results)
+        """Whether all streams have been read, and compared."""
+        return all(result.ended and result.is_compared for result in self.results)
 
     def are_done(self) -> bool:
         """Whether nothing more can come to light: what is looked up may name others."""
-        is_idle = all(answered == self.answered for answered in self.idle.values())
-        return self.have_ended() and not self.under_way and is_idle
+        is_idle = all(seen == (True, self.answered) for seen in self.idle.values())
+        return not self.under_way and is_idle
 
 
 @dataclass
@@ -62,6 +68,7 @@ class LookUps:
     result: Result
     wall: Callable[[], str]
     shared: _Shared
+    again_after: timedelta = AGAIN_AFTER
     is_given_up: bool = False
     _left: deque[str] = field(default_factory=deque)
     _asked: set[str] = field(default_factory=set)
@@ -70,14 +77,14 @@ class LookUps:
 
     def __post_init__(self) -> None:
         self.stream = self.result.stream
-        self.shared.idle[self.stream.name] = -1
+        self.shared.idle[self.stream.name] = (False, 0)
 
     def reader(self) -> Steps:
         """Look up one after the other. What cannot be answered is left for the next run."""
         while not self.is_given_up:
             key = self._take()
             if key is None:
-                self.shared.idle[self.stream.name] = self.shared.answered
+                self.shared.idle[self.stream.name] = self._looked[1:]
                 if self.shared.are_done():
                     return
                 yield None
@@ -88,12 +95,10 @@ class LookUps:
             except Unauthorized:
                 raise
             except Gone:
-                # Who asks can be a user, and one who left is in no list.
-                if self.stream is not CONTACTS or (yield from self._is_told_of(USERS, key)):
+                if (yield from self._is_nobody(key)):
                     self.result.counts.gone += self.store.nobody(self.stream, key, self.wall())
             except Unavailable:
-                self._in_a_row += 1
-                self.is_given_up = self._in_a_row >= FAILURES_IN_A_ROW
+                self._fail()
             except PylonError:
                 # An odd record keeps no other from its turn.
                 continue
@@ -109,7 +114,7 @@ class LookUps:
         looked = (self.result.ended, self.shared.have_ended(), self.shared.answered)
         if not self._left and looked != self._looked:
             self._looked = looked
-            before = iso(moment(self.wall()) - AGAIN_AFTER)
+            before = iso(moment(self.wall()) - self.again_after)
             # Without its list, nobody knows who is in none.
             is_read = self.result.ended and not self.result.error
             found = self.store.unlisted(self.stream, before) if is_read else []
@@ -125,14 +130,23 @@ class LookUps:
             # Such as the account that this one was merged into.
             raise Gone(f"{stream.name} {key} is another one by now")
 
-    def _is_told_of(self, stream: Stream, key: str) -> Generator[Request, Page, bool]:
-        """Look it up there too; whether there was an answer, be it that there is none."""
+    def _is_nobody(self, key: str) -> Generator[Request, Page, bool]:
+        """Whether it is no record of another stream either: who asks can be a user, and one who
+        left is in no list. Gives False where that was not answered."""
+        if self.stream is not CONTACTS or not self.store.is_placeholder(CONTACTS, key):
+            return True
         try:
-            yield from self._look_up(stream, key)
+            yield from self._look_up(USERS, key)
         except Gone:
             return True
         except Unauthorized:
             raise
-        except PylonError:
+        except PylonError as error:
+            if isinstance(error, Unavailable):
+                self._fail()
             return False
         return True
+
+    def _fail(self) -> None:
+        self._in_a_row += 1
+        self.is_given_up = self._in_a_row >= FAILURES_IN_A_ROW

@@ -16,12 +16,13 @@ def _fields(db: Database) -> None:
     if not db.table("_pylon_columns").exists():
         return
     db.execute(
-        """CREATE TABLE _pylon_fields ("table" TEXT NOT NULL, "column" TEXT NOT NULL,
+        """CREATE TABLE IF NOT EXISTS _pylon_fields ("table" TEXT NOT NULL, "column" TEXT NOT NULL,
            change TEXT NOT NULL, detail TEXT, seen_at TEXT,
+           told INTEGER NOT NULL DEFAULT 0,
            PRIMARY KEY ("table", "column", change))"""
     )
     db.execute(
-        """INSERT INTO _pylon_fields ("table", "column", change)
-           SELECT "table", name, 'new' FROM _pylon_columns"""
+        """INSERT OR IGNORE INTO _pylon_fields ("table", "column", change, told)
+           SELECT "table", name, 'new', 1 FROM _pylon_columns"""
     )
     db.execute("DROP TABLE _pylon_columns")

@@ -1,23 +1,80 @@
 """Words that were changed or deleted, removed from where SQLite keeps them out of sight."""
 
+import sqlite3
+from datetime import timedelta
+
 from sqlite_utils import Database
 
+from pylon_to_sqlite.full_text import index_of
+from pylon_to_sqlite.plan import moment
+from pylon_to_sqlite.schema import FULL_TEXT
 from pylon_to_sqlite.transactions import Transactions
 
+# What `_pylon_unpurged` names beside indexes: that records were erased, and that nothing is left
+# to do but to write the file anew.
+ERASED, FILE = "erased", "file"
+# A message does not change unless somebody takes words back.
+URGENT = {ERASED, index_of("issue_messages")}
+# Names and titles change every day, and a large file takes its time.
+EVERY = timedelta(days=1)
+# Steps of SQLite's between two looks at whether somebody has pressed Ctrl-C.
+NOTICE = 10_000
 
-def purge(db: Database, transactions: Transactions) -> bool:
-    """Leave nothing of them in any index, free page or -wal; gives False where another program
-    reads the file, so that it must be done later.
+
+def purge(db: Database, transactions: Transactions, now: str) -> str:
+    """Leave nothing of them in any index, page or -wal; gives why that must be done later, where it
+    must. Names and titles wait up to a day for it.
 
     `secure_delete` alone is not enough: a full-text index keeps its words until it is optimized,
-    and the -wal its pages until it is truncated.
+    pages keep copies of rows that SQLite moved to others until all is written anew, and the -wal
+    its pages until it is truncated.
     """
-    indexes = [row[0] for row in db.execute("SELECT name FROM _pylon_unpurged")]
-    for index in indexes:
+    names = {row[0] for row in db.execute("SELECT name FROM _pylon_unpurged")}
+    for index in sorted(names & set(map(index_of, FULL_TEXT))):
         with transactions.one():
             db.execute(f"INSERT INTO {index}({index}) VALUES ('optimize')")
+    if names and (names & URGENT or _is_due(db, now)):
+        try:
+            _write_anew(db, transactions, now)
+        except sqlite3.OperationalError as error:
+            return str(error)
+        names = set()
     is_busy, _, _ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    if indexes and not is_busy:
+    left = {FILE} if names or is_busy else set()
+    if left != {row[0] for row in db.execute("SELECT name FROM _pylon_unpurged")}:
         with transactions.one():
             db.execute("DELETE FROM _pylon_unpurged")
-    return not is_busy
+            db.conn.executemany("INSERT INTO _pylon_unpurged VALUES (?)", [(one,) for one in left])
+    return "another program reads it" if is_busy else ""
+
+
+def _is_due(db: Database, now: str) -> bool:
+    row = db.execute("SELECT value FROM _pylon_meta WHERE key = 'written_anew_at'").fetchone()
+    return row is None or abs(moment(now) - moment(row[0])) >= EVERY
+
+
+def _write_anew(db: Database, transactions: Transactions, now: str) -> None:
+    transactions.settle()
+    before = _rowids(db)
+    # A callback, so that a signal can end it.
+    db.conn.set_progress_handler(lambda: None, NOTICE)
+    try:
+        db.execute("VACUUM")
+    except sqlite3.OperationalError as error:
+        if "interrupted" in str(error):
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        db.conn.set_progress_handler(None, NOTICE)
+    with transactions.one():
+        for table, rowids in _rowids(db).items():
+            # SQLite may number rows anew, and says so, though it does not where there is a key.
+            if rowids != before[table]:
+                index = index_of(table)
+                db.execute(f"INSERT INTO {index}({index}) VALUES ('rebuild')")
+        db.execute("INSERT OR REPLACE INTO _pylon_meta VALUES ('written_anew_at', ?)", [now])
+
+
+def _rowids(db: Database) -> dict[str, tuple[int, ...]]:
+    sums = "SELECT count(*), total(rowid), max(rowid) FROM"
+    return {table: db.execute(f"{sums} {table}").fetchone() for table in FULL_TEXT}

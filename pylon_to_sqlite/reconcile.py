@@ -4,7 +4,7 @@ Issues are listed by their creation, window after window from the oldest on, as 
 is done once a day, beside all else, and goes on where a run was stopped.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -69,9 +69,12 @@ class Reconciliation:
         self.issues.is_compared = True
 
     def _compare(self) -> Steps:
-        comparison = self._begun()
+        for comparison in self._to_compare():
+            yield from self._go_on(comparison)
+
+    def _go_on(self, comparison: Comparison) -> Steps:
         restarts = 0
-        while comparison and comparison.reached and comparison.reached < (comparison.until or ""):
+        while comparison.reached and comparison.reached < (comparison.until or ""):
             span = comparison.span or SPANS[0]
             window = plan.window_from(comparison.reached, span, comparison.until or "")
             try:
@@ -89,28 +92,32 @@ class Reconciliation:
             yield from self._see_to_unseen(window)
             comparison = replace(comparison, reached=window.before)
             self.store.save_comparison(comparison)
-        if comparison:
-            # What spans fit is found out anew each time: it takes three requests.
-            self.store.save_comparison(Comparison(finished=comparison.began))
+        # What spans fit is found out anew each time: it takes three requests.
+        self.store.save_comparison(Comparison(finished=comparison.began))
 
-    def _begun(self) -> Comparison | None:
-        """Where the comparison is; None when there is nothing to compare now."""
+    def _to_compare(self) -> Iterator[Comparison]:
+        """What is to be compared now: nothing, all, or what another run has left of all. Where it
+        was asked for, what that run had compared comes after: it may have changed since."""
         last, until = self.store.comparison(), self.store.checkpoint(ISSUES).watermark
         if until is None:
-            return None
+            return
         now = self.now()
-        if last.until and not (self.is_wanted and _is_due(last.began, now)):
-            return last
-        if last.finished is None and not self.is_wanted:
+        if last.until:
+            yield replace(last, until=until)
+            if self.is_wanted:
+                yield self._begun(last.reached or until, now)
+        elif self.is_wanted or (last.finished and _is_due(last.finished, now)):
+            yield self._begun(until, now)
+        elif last.finished is None:
             # All of it has only just been loaded.
             self.store.save_comparison(replace(last, finished=now))
-            return None
-        if not self.is_wanted and not _is_due(last.finished, now):
-            return None
-        # What is older than all that is here would be missing alone: that is looked for when asked.
-        oldest, earliest = self.store.oldest_issue() or until, self.store.earliest()
-        reached = min(oldest, earliest) if self.is_wanted else oldest
-        begun = replace(last, reached=reached, until=until, began=now)
+
+    def _begun(self, until: str, now: str) -> Comparison:
+        """A new comparison, of what was created up to `until`."""
+        oldest = self.store.oldest_issue() or until
+        # What is older than all that is here would be missing alone: looked for when asked.
+        reached = min(oldest, self.store.earliest()) if self.is_wanted else oldest
+        begun = Comparison(reached=reached, until=until, began=now)
         self.store.save_comparison(begun)
         return begun
 
@@ -168,5 +175,6 @@ class Reconciliation:
                     self.found.gone += self.store.parent_gone(ISSUES, key, self.wall())
 
 
-def _is_due(last: str | None, now: str) -> bool:
-    return now >= plan.iso(plan.moment(last or now) + EVERY)
+def _is_due(last: str, now: str) -> bool:
+    """Whether a day has passed; or the clock that told `last` was wrong, and one has to come."""
+    return abs(plan.moment(now) - plan.moment(last)) >= EVERY

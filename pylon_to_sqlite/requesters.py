@@ -23,17 +23,21 @@ def decide(db: Database, now: str, keys: Sequence[str] | None) -> None:
     db.execute(
         f"""
         WITH decided AS (
-            SELECT id AS issue, requester_id AS who,
-                requester_id IN (SELECT id FROM users) AND requester_id NOT IN
-                    (SELECT id FROM contacts WHERE placeholder = 0) AS is_user
-            FROM issues WHERE {chosen}
+            SELECT id, iif(is_user, NULL, requester_id) AS contact, iif(is_user, requester_id, NULL)
+                AS user
+            FROM (
+                SELECT id, requester_id, requester_id IN (SELECT id FROM users)
+                    AND requester_id NOT IN (SELECT id FROM contacts WHERE placeholder = 0)
+                    AS is_user
+                FROM issues WHERE {chosen}
+            )
         )
+        -- Issues may have columns of any name.
         UPDATE issues SET synced_at = :now,
-            requester_contact_id = CASE WHEN is_user THEN NULL ELSE who END,
-            requester_user_id = CASE WHEN is_user THEN who END
-        FROM decided WHERE id = issue
-            AND (requester_contact_id IS NOT CASE WHEN is_user THEN NULL ELSE who END
-                OR requester_user_id IS NOT CASE WHEN is_user THEN who END)
+            requester_contact_id = decided.contact, requester_user_id = decided.user
+        FROM decided WHERE issues.id = decided.id
+            AND (issues.requester_contact_id IS NOT decided.contact
+                OR issues.requester_user_id IS NOT decided.user)
         """,
         params,
     )

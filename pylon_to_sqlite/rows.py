@@ -221,7 +221,7 @@ def _bare_references(stream: Stream, row: Row, told: Sequence[Reference]) -> Ite
         target = BY_NAME[column.refers]
         if (target.name, value) not in known:
             owner = {target.owner: row[target.owner]} if target.owner in row else {}
-            yield Reference(target.name, {target.key[0]: value, **owner})
+            yield Reference(target.name, {target.key[0]: str(value), **owner})
 
 
 def _has_shape(link: Link, value: object) -> bool:

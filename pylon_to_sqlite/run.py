@@ -47,12 +47,12 @@ class Outcome:
     me: Me
     results: Sequence[Result]
     drift: Sequence[Drift]
-    """Where Pylon's fields were seen for the first time not to be what this tool knows."""
+    """Where Pylon's fields are not what this tool knows, and no run has told it yet."""
     compared: Compared
     erased: int
     """Records that were erased for good."""
-    is_purged: bool
-    """Whether nothing is left of words that were changed or deleted."""
+    unpurged: str
+    """Why something may be left of words that were changed or deleted, "" where nothing is."""
 
     @property
     def failed(self) -> bool:
@@ -106,7 +106,7 @@ def _run(
             raise MoreToDo("the time is up")
 
     # What the last run could not, for its time was up.
-    store.purge()
+    store.purge(wall())
     if wishes.verify is not None:
         began = datetime.fromtimestamp(client.clock.now(), timezone.utc)
         since = iso(began - timedelta(days=wishes.verify))
@@ -143,9 +143,8 @@ def _run(
         now = datetime.fromtimestamp(client.clock.now(), timezone.utc)
         erased = store.erase(iso(now - timedelta(days=wishes.erase_deleted)), iso(now))
     has_changed = erased or any(one.counts.changed or one.counts.gone for one in results)
-    is_purged = store.purge() or not has_changed
-    drift = [*store.tables.drifts.noted.values()]
-    return Outcome(me, results, drift, sync.compared, erased, is_purged)
+    unpurged = store.purge(wall()) if has_changed else ""
+    return Outcome(me, results, store.tell_drift(), sync.compared, erased, unpurged)
 
 
 def _check_organization(path: Path, known: file.Mirror | None, me: Me) -> None:

@@ -150,6 +150,7 @@ BOOKKEEPING: Mapping[str, str] = {
         change TEXT NOT NULL,
         detail TEXT,
         seen_at TEXT,
+        told INTEGER NOT NULL DEFAULT 0,
         PRIMARY KEY ("table", "column", change)
     """,
     # For which state of its parent each set of children was read, and when.

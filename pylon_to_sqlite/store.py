@@ -22,7 +22,7 @@ from pylon_to_sqlite.plan import (
     restarted,
 )
 from pylon_to_sqlite.purge import purge
-from pylon_to_sqlite.rows import Rows
+from pylon_to_sqlite.rows import Drift, Rows
 from pylon_to_sqlite.runs import Counts, Runs
 from pylon_to_sqlite.schema import TABLES, VERSION, live
 from pylon_to_sqlite.stale import Parent, count_stale, stale
@@ -35,6 +35,9 @@ from pylon_to_sqlite.transactions import BUSY_SECONDS, NOTICE, Transactions
 COMPARISON = "reconcile"
 
 BEFORE_PYLON = "2015-01-01T00:00:00Z"
+# Issues can be imported from elsewhere.
+BEFORE_ALL = "2000-01-01T00:00:00Z"
+_IS_TIME = "created_at > ? AND created_at LIKE '____-__-__T%' AND datetime(created_at) IS NOT NULL"
 
 
 def _newest(stream: Stream, batch: Sequence[Rows]) -> list[Rows]:
@@ -116,6 +119,11 @@ class Store:
         )
         return [row[0] for row in found]
 
+    def is_placeholder(self, stream: Stream, key: str) -> bool:
+        """Whether the record of this key is only known by reference."""
+        row = self._one(f"SELECT placeholder FROM {stream.name} WHERE id = ?", key)
+        return row is None or bool(row[0])
+
     def commit_one(self, stream: Stream, rows: Rows, now: str) -> Counts:
         """A record that was asked for by its id."""
         with self.transactions.one():
@@ -161,9 +169,14 @@ class Store:
     def commit_children(
         self, stream: Stream, parent: Parent, batch: Sequence[Rows], read_at: str, now: str
     ) -> Counts:
-        """All children of one parent as one set: those that are not in it are gone."""
+        """All children of one parent as one set: those that are not in it are gone. Where the
+        parent is gone meanwhile, so are they all."""
         table = TABLES[stream.name]
+        assert stream.parent
         with self.transactions.one():
+            there = f"SELECT 1 FROM {stream.parent.name} WHERE id = ? AND deleted_at IS NULL"
+            if not self._one(there, parent.key):
+                return Counts()
             counts = self._write(stream, batch, now)
             kept = json.dumps([rows.row[table.key[0]] for rows in batch])
             missing = f"{stream.owner} = :parent AND id NOT IN (SELECT value FROM json_each(:kept))"
@@ -225,17 +238,17 @@ class Store:
     def earliest(self) -> str:
         """A time before anything in the workspace can have been written: two years (for what was
         imported) before its oldest account, or before there was Pylon."""
-        row = self._one("SELECT min(created_at) FROM accounts WHERE created_at LIKE '____-__-__T%'")
+        sql = f"SELECT min(created_at) FROM accounts WHERE {_IS_TIME}"
+        row = self._one(sql, BEFORE_PYLON)
         if row[0] is None:
             return BEFORE_PYLON
         return max(iso(moment(row[0]) - timedelta(days=730)), BEFORE_PYLON)
 
     def oldest_issue(self) -> str | None:
         """When the first issue was created that is or was here."""
-        row = self._one(
-            "SELECT min(created_at) FROM issues"
-            " WHERE created_at LIKE '____-__-__T%' AND placeholder = 0"
-        )
+        # Nobody had one before: an earlier time is none, such as year 1.
+        sql = f"SELECT min(created_at) FROM issues WHERE {_IS_TIME} AND placeholder = 0"
+        row = self._one(sql, BEFORE_ALL)
         return str(row[0]) if row[0] else None
 
     def comparison(self) -> Comparison:
@@ -292,8 +305,11 @@ class Store:
         """Have children read again whose parents had messages since then."""
         with self.transactions.one():
             self.db.execute(
-                "UPDATE _pylon_children SET again_at = :now WHERE stream = :stream AND parent IN"
-                " (SELECT issue_id FROM issue_messages WHERE timestamp >= :since)",
+                "UPDATE _pylon_children SET again_at = :now WHERE stream = :stream"
+                " AND (parent IN (SELECT issue_id FROM issue_messages WHERE timestamp >= :since)"
+                # None at all may be a fault.
+                " OR parent NOT IN (SELECT issue_id FROM issue_messages WHERE deleted_at IS NULL"
+                " AND issue_id IS NOT NULL))",
                 {"stream": stream.name, "since": since, "now": now},
             )
 
@@ -302,14 +318,19 @@ class Store:
         with self.transactions.one():
             return erase(self.db, until, now)
 
+    def tell_drift(self) -> list[Drift]:
+        """What was noted of Pylon's fields and has not been told yet, which it is by this."""
+        with self.transactions.one():
+            return self.tables.drifts.tell()
+
     def note_gone(self, now: str) -> None:
         """Note the fields that no record of this run had, though many here had them."""
         with self.transactions.one():
             self.tables.drifts.note_gone(now)
 
-    def purge(self) -> bool:
-        """Leave nothing of words that were changed or deleted; False where it must wait."""
-        return purge(self.db, self.transactions)
+    def purge(self, now: str) -> str:
+        """Leave nothing of words that were changed or deleted; gives why it must wait, if so."""
+        return purge(self.db, self.transactions, now)
 
     def _write(self, stream: Stream, batch: Sequence[Rows], now: str) -> Counts:
         table = TABLES[stream.name]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Protocol
 
 from pylon_to_sqlite import plan
@@ -14,7 +15,7 @@ from pylon_to_sqlite.errors import (
     Unexpected,
 )
 from pylon_to_sqlite.lanes import Lanes, Steps
-from pylon_to_sqlite.lookups import look_ups
+from pylon_to_sqlite.lookups import AGAIN_AFTER, look_ups
 from pylon_to_sqlite.plan import Checkpoint, Page, Request
 from pylon_to_sqlite.reconcile import Compared, Reconciliation
 from pylon_to_sqlite.rows import Rows, rows_of
@@ -78,7 +79,9 @@ class Sync:
             self.results[stream.name] = Result(stream)
             self.store.runs.begin_stream(run, stream.name, self.wall())
             steps.extend(self._steps(stream))
-        steps += look_ups(self.results.values(), self.store, self.wall, self.workers)
+        again_after = timedelta() if self.full or self.reconcile else AGAIN_AFTER
+        results = self.results.values()
+        steps += look_ups(results, self.store, self.wall, self.workers, again_after)
         if ISSUES in streams:
             issues, is_allowed = self.results[ISSUES.name], ISSUES in self.allow_deletes
             reconciliation = Reconciliation(
@@ -153,7 +156,11 @@ class Sync:
         now = self.source.now()
         checkpoint = self.store.checkpoint(stream)
         stuck = 0
-        while opened := plan.open_window(checkpoint, self.since, now):
+        since = self.since
+        if since and checkpoint.watermark is None and self.store.has_been_read(stream):
+            # All of its scope was here before it started over: a later start takes nothing away.
+            since = checkpoint.since and min(since, checkpoint.since)
+        while opened := plan.open_window(checkpoint, since, now):
             # Before the first page: where it fails, the next run still knows the scope.
             self.store.save(stream, opened)
             try:

@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 
 from sqlite_utils import Database
 
-from pylon_to_sqlite.drift import Drifts
+from pylon_to_sqlite.drift import Drifts, added
 from pylon_to_sqlite.errors import Unexpected
 from pylon_to_sqlite.layout import quoted
 from pylon_to_sqlite.rows import OURS, Drift, Row
 from pylon_to_sqlite.schema import Table
+from pylon_to_sqlite.stream import Link
 from pylon_to_sqlite.values import Value
 
 # SQLite's own limit.
@@ -74,7 +75,7 @@ class Tables:
         writes = []
         came = [*self._values(table, columns, batch.values())]
         was = [old[key][0] if key in old else None for key in batch]
-        self.drifts.presence(table.name).see(columns, came, was)
+        self.drifts.presence(table.name, table.name).see(columns, came, was)
         for key, values in zip(batch, came, strict=True):
             before, deleted_at, *placeholder = old.get(key, (None, None))
             if before is None or any(placeholder):
@@ -106,6 +107,7 @@ class Tables:
             )
         }
         new = dict(zip(batch, self._values(table, columns, batch.values()), strict=True))
+        self._see_lists(table, owners, {key[at] for key in old}, {key[at] for key in new})
         missing = [key for key in old if key not in new]
         differing = [values for key, values in new.items() if old.get(key) != values]
         where = " AND ".join(f"{quoted(name)} IS ?" for name in table.key)
@@ -113,6 +115,17 @@ class Tables:
         self.db.conn.executemany(_upsert(table, columns, ()), differing)
         owner_at = columns.index(owner)
         return {key[at] for key in missing} | {values[owner_at] for values in differing}
+
+    def _see_lists(
+        self, table: Table, owners: Sequence[Value], had: set[Value], have: set[Value]
+    ) -> None:
+        """Take note of which records had and have anything in a list of theirs."""
+        assert isinstance(table.source, Link)
+        presence = self.drifts.presence(table.name, table.source.owner.refers)
+        now, before = (
+            [(1 if owner in some else None,) for owner in owners] for some in (have, had)
+        )
+        presence.see((table.source.path,), now, before)
 
     def insert_placeholders(self, table: Table, rows: Iterable[Row], now: str) -> None:
         """Give a row to each record only known by reference, with all that references say of it;
@@ -146,9 +159,9 @@ class Tables:
                 value = row.pop(name)
                 if value is not None:
                     row[self._column_for(table, name, row, value, now)] = value
-        if added := self._added(table):
+        if news := self._added(table):
             for row in rows:
-                for name in added & row.keys():
+                for name in news & row.keys():
                     self._note_type(table, name, row[name], now)
         return tuple(name for name in self.types(table.name) if name in mine)
 
@@ -178,7 +191,7 @@ class Tables:
     def _added(self, table: Table) -> set[str]:
         """The columns that the table got for fields nobody knew."""
         if table.name not in self._news:
-            self._news[table.name] = self.drifts.added(table.name)
+            self._news[table.name] = added(self.db, table.name)
         return self._news[table.name]
 
     def _note_type(self, table: Table, name: str, value: Value, now: str) -> None:

@@ -107,4 +107,4 @@ _FROM_TEXT: Mapping[Kind, Callable[[str], Value]] = {
 
 def as_text(value: object) -> str:
     """A key, whatever it is given as."""
-    return clean(value) if isinstance(value, str) else str(scalar(value))
+    return str(converted("text", value))

@@ -51,6 +51,7 @@ def sync(
     reconcile: bool = False,
     verify: float | None = None,
     erase_deleted: float | None = None,
+    workers: int = 1,
     transport: httpx.BaseTransport | None = None,
     on_result: Callable[[Any], None] = lambda _: None,
 ) -> Outcome:
@@ -66,6 +67,7 @@ def sync(
             reconcile=reconcile,
             verify=verify,
             erase_deleted=erase_deleted,
+            workers=workers,
         )
         return mirror(path, client, wishes, lambda _: None, on_result)
 

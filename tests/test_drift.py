@@ -3,15 +3,18 @@ change is told once."""
 
 import json
 import re
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from desk import Desk, open_desk, open_issue
-from mirroring import DAY, errors, rows, sync
+from mirroring import DAY, die, errors, rows, sync
 from oracle import differences
+from test_truth import Edited
 
 from pylon_to_sqlite.sandbox.api import Api
 from pylon_to_sqlite.sandbox.server import SandboxTransport
@@ -222,6 +225,9 @@ def test_what_changed_is_told_once(path: Path, busy: Desk, api: Api, clock: Any)
         ("issues", "link", {"link"}),
         ("accounts", "owner", {"owner_id"}),
         ("issue_messages", "message_html", {"message_html", "message_text"}),
+        ("issues", "custom_fields", {"custom_fields"}),
+        ("issues", "tags", {"tags"}),
+        ("teams", "users", {"users"}),
     ],
 )
 def test_a_field_that_is_gone_is_left_null_and_told_once(
@@ -235,8 +241,83 @@ def test_a_field_that_is_gone_is_left_null_and_told_once(
         outcome = sync(path, api, clock, full=True, transport=transport)
         assert errors(outcome) == {}
         assert {one[:3] for one in outcome.drift} == expected
-    for column in columns:
+    there = {row["name"] for row in rows(path, f"PRAGMA table_info({stream})")}
+    for column in columns & there:
         assert rows(path, f"SELECT 1 FROM {stream} WHERE {column} IS NOT NULL LIMIT 1") == []
+    for link in BY_NAME[stream].links:
+        assert link.path != field or rows(path, f"SELECT 1 FROM {link.table}") == []
+    # Once it is there again, it can be gone again.
+    for transport, expected in ((None, set()), (Emptied(api, stream, field), gone)):
+        clock.sleep(3600)
+        outcome = sync(path, api, clock, full=True, transport=transport)
+        assert {one[:3] for one in outcome.drift} == expected
+
+
+def test_a_snooze_that_ends_is_no_field_that_is_gone(
+    path: Path, busy: Desk, api: Api, clock: Any
+) -> None:
+    issues = [issue["id"] for issue in busy.workspace.records("issues")][:8]
+    for issue in issues:
+        busy.workspace.change_issue(issue, snoozed_until_time="2026-07-09T00:00:00Z")
+    clock.sleep(3600)
+    sync(path, api, clock)
+    for issue in issues:
+        busy.workspace.change_issue(issue, snoozed_until_time="", assignee=None)
+    clock.sleep(3600)
+    assert sync(path, api, clock).drift == []
+    assert sync(path, api, clock, reconcile=True).drift == []
+
+
+def test_what_a_run_saw_that_died_is_told_by_the_next(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    api.misbehave("extra-field", "/user-roles", times=-1, field="tier", value="x")
+    assert die(path, api, clock, 9)
+    api.behave()
+    assert [one.column for one in sync(path, api, clock).drift] == ["tier"]
+    assert sync(path, api, clock).drift == []
+
+
+@pytest.mark.parametrize("name", ["issue", "id_", "user", "contact", "who", "rowid", "m", "p"])
+def test_a_new_field_of_any_name_disturbs_nothing(
+    path: Path, desk: Desk, api: Api, clock: Any, name: str
+) -> None:
+    """Such as one that a query of the tool's own uses."""
+    api.misbehave("extra-field", ".*", times=-1, field=name, value="x")
+    for options in ({}, {"reconcile": True}, {"erase_deleted": 0}):
+        assert errors(sync(path, api, clock, **options)) == {}
+        desk.workspace.change_issue(desk.issues[0], title=f"{options}")
+        desk.workspace.delete_issue(desk.issues.pop())
+        clock.sleep(DAY)
+
+
+def test_a_column_of_a_new_field_may_be_dropped(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    """It comes again with the field."""
+    for value in ("x", "y"):
+        api.misbehave("extra-field", "/teams", times=-1, field="tier", value=value)
+        assert errors(sync(path, api, clock, erase_deleted=0)) == {}
+        assert {row["tier"] for row in rows(path, "SELECT tier FROM teams")} == {value}
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("ALTER TABLE teams DROP COLUMN tier")
+        api.behave()
+        assert errors(sync(path, api, clock, erase_deleted=0)) == {}
+
+
+def test_a_key_that_is_given_as_a_number_changes_nothing_in_the_next_run(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    def number(request: httpx.Request, payload: Payload, headers: dict[str, str]) -> None:
+        if request.url.path.endswith("/messages"):
+            for message in payload["data"]:
+                message["thread_id"] = 5
+
+    for _ in range(2):
+        sync(path, api, clock, full=True, transport=Edited(api, number))
+        found = rows(path, "SELECT id, synced_at FROM issue_threads WHERE id = '5'")
+        clock.sleep(3600)
+        assert found == [{"id": "5", "synced_at": "2026-07-02T00:00:00Z"}]
 
 
 def test_a_field_that_some_records_lose_is_not_told(

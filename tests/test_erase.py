@@ -50,7 +50,7 @@ def test_a_record_is_erased_after_so_many_days_with_all_that_belongs_to_it(
     clock.sleep(2 * DAY)
     outcome = sync(path, api, clock, erase_deleted=30)
     # The issue, its five messages and their thread.
-    assert (outcome.erased, outcome.is_purged, of_issue(path, issue)) == (7, True, 0)
+    assert (outcome.erased, outcome.unpurged, of_issue(path, issue)) == (7, "", 0)
     assert b"kumquats" not in words(path)
     assert rows(path, "PRAGMA foreign_key_check") == []
     assert differences(path, desk.workspace) == []
@@ -110,7 +110,7 @@ def test_rows_of_ones_own_that_name_a_record_keep_its_key(
     sync(path, api, clock)
     tag = desk.workspace.records("tags")[0]["id"]
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("CREATE TABLE mine (tag REFERENCES tags(id), why TEXT)")
+        connection.execute("CREATE TABLE mine (tag REFERENCES tags(ID), why TEXT)")
         connection.execute("INSERT INTO mine VALUES (?, 'because')", [tag])
         connection.commit()
     desk.workspace.remove("tags", tag)

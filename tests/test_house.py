@@ -47,7 +47,10 @@ BESIDE = {
     ("sync", "reconcile"),
     ("run", "reconcile"),
     ("reconcile", "children"),
+    ("erase", "drift"),
     ("erase", "layout"),
+    ("erase", "purge"),
+    ("layout", "drift"),
     ("layout", "migrations"),
     ("purge", "transactions"),
     ("runs", "transactions"),
@@ -66,7 +69,7 @@ BESIDE = {
 OUTSIDE = {
     "httpx": {"client"},
     "sqlite_utils": {*SQL, "store"} - {"transactions"},
-    "sqlite3": {"file", "run", "status", "store", "transactions"},
+    "sqlite3": {"file", "purge", "run", "status", "store", "transactions"},
     "click": {"cli", "display", "exits", "options"},
     "subprocess": {"serving"},
 }

@@ -35,6 +35,20 @@ SETTLED = 1000.0
 TIMES = [0.4, 1.0, 30.0, 130.0, 700.0, 2 * DAY]
 EVER = 36500.0
 
+# What only reading the messages again shows.
+REWORDING = {"reword", "redact silently", "delete a message silently", "move a message"}
+# What went may come back.
+PAIRS = [
+    ("delete an issue", "restore an issue"),
+    ("remove", "restore"),
+    ("remove an article", "restore"),
+    ("deactivate", "reactivate"),
+    ("remove", "hand over"),
+]
+TALK = ("open", "reply", "note")
+SINGLE = sorted({*CHANGES, *SILENT} - {*TALK} - {one for pair in PAIRS for one in pair})
+KINDS = [TALK, *PAIRS, *PAIRS, *((one,) for one in SINGLE)]
+
 numbers = st.integers(0, 7)
 
 
@@ -44,7 +58,7 @@ class Mirroring(RuleBasedStateMachine):
         self.directory = Path(tempfile.mkdtemp())
         self.path = self.directory / "pylon.db"
         self.clock = FakeClock()
-        self.desk = open_desk(Workspace(self.clock), issues=3)
+        self.desk = open_desk(Workspace(self.clock), issues=4)
         self.workspace = self.desk.workspace
         self.clock.sleep(DAY)
         # Issues of which something changed without a sign since the last whole comparison.
@@ -52,9 +66,26 @@ class Mirroring(RuleBasedStateMachine):
         # Whether messages changed so, which only reading them again shows.
         self.is_reworded = False
 
-    @initialize(lag=st.sampled_from([0.0, 300.0]), inclusive=st.booleans())
-    def set_up(self, lag: float, inclusive: bool) -> None:
+    @initialize(
+        lag=st.sampled_from([0.0, 300.0]),
+        inclusive=st.booleans(),
+        kinds=st.lists(st.sampled_from(KINDS), min_size=3, max_size=6, unique=True),
+        may_erase=st.booleans(),
+        may_read_all=st.booleans(),
+    )
+    def set_up(
+        self,
+        lag: float,
+        inclusive: bool,
+        kinds: list[tuple[str, ...]],
+        may_erase: bool,
+        may_read_all: bool,
+    ) -> None:
+        """Each history has a few kinds of changes only, so that these meet one another."""
         self.api = Api(self.workspace, allowance=None, search_lag=lag, inclusive=inclusive)
+        self.kinds = [change for kind in kinds for change in kind]
+        self.erase = 0 if may_erase else None
+        self.may_read_all = may_read_all
 
     def teardown(self) -> None:
         try:
@@ -63,18 +94,21 @@ class Mirroring(RuleBasedStateMachine):
         finally:
             shutil.rmtree(self.directory)
 
-    @rule(change=st.sampled_from(sorted(CHANGES)), issue=numbers, which=numbers)
-    def change(self, change: str, issue: int, which: int) -> None:
-        CHANGES[change](self.desk, pick(self.desk.issues, issue), which)
+    @rule(changes=st.lists(st.tuples(numbers, numbers, numbers), min_size=1, max_size=4))
+    def change(self, changes: list[tuple[int, int, int]]) -> None:
+        for change in changes:
+            self.happen(*change)
 
-    @rule(change=st.sampled_from(sorted(SILENT)), issue=numbers, which=numbers)
-    def change_silently(self, change: str, issue: int, which: int) -> None:
+    def happen(self, change: int, issue: int, which: int) -> None:
+        kind, chosen = pick(self.kinds, change), pick(self.desk.issues, issue)
+        if kind in CHANGES:
+            CHANGES[kind](self.desk, chosen, which)
+            return
         before = {*self.desk.issues}
-        chosen = pick(self.desk.issues, issue)
-        SILENT[change](self.desk, chosen, which)
+        SILENT[kind](self.desk, chosen, which)
+        self.is_reworded |= kind in REWORDING
         self.silent |= {chosen} | {*self.desk.issues} ^ before
-        self.is_reworded |= "message" in change or change in ("reword", "redact silently")
-        if change == "merge accounts":
+        if kind == "merge accounts":
             self.silent |= {*self.desk.issues}
 
     @rule(seconds=st.sampled_from(TIMES))
@@ -83,29 +117,28 @@ class Mirroring(RuleBasedStateMachine):
 
     @rule(
         names=st.sampled_from([(), (), ("issues",), ("issue_messages",), ("accounts", "contacts")]),
-        full=st.sampled_from([False, False, True]),
+        full=st.booleans(),
         reconcile=st.booleans(),
-        erase=st.sampled_from([None, None, 0]),
     )
-    def sync(self, names: tuple[str, ...], full: bool, reconcile: bool, erase: int | None) -> None:
+    def sync(self, names: tuple[str, ...], full: bool, reconcile: bool) -> None:
         sync(
             *(self.path, self.api, self.clock, *names),
-            full=full,
+            full=full and self.may_read_all,
             reconcile=reconcile,
-            erase_deleted=erase,
+            erase_deleted=self.erase,
         )
 
     @rule(
         requests=st.integers(1, 15) | st.integers(1, 60),
         answered=st.booleans(),
-        full=st.sampled_from([False, False, True]),
+        full=st.booleans(),
         reconcile=st.booleans(),
     )
     def die(self, requests: int, answered: bool, full: bool, reconcile: bool) -> None:
         die(
             *(self.path, self.api, self.clock, requests),
             answered=answered,
-            full=full,
+            full=full and self.may_read_all,
             reconcile=reconcile,
         )
 
@@ -194,8 +227,8 @@ def data(path: Path) -> dict[str, list[Any]]:
 
 TestMirroring = Mirroring.TestCase
 TestMirroring.settings = settings(
-    max_examples=15,
-    stateful_step_count=25,
+    max_examples=60,
+    stateful_step_count=10,
     deadline=None,
     derandomize=True,
     database=None,

@@ -242,3 +242,58 @@ def test_a_refused_cursor_is_no_refused_window(
     assert outcome.compared.error is None
     assert api.count("GET /issues") - before < 25
     assert len(live(path, "issues")) == 1104
+
+
+def test_what_is_asked_for_compares_all_though_another_run_had_begun(
+    path: Path, workspace: Workspace, clock: Any
+) -> None:
+    """What that run had compared may have changed since."""
+    desk = spread(workspace, clock, 8, days=30)
+    api = Api(workspace, allowance=None, max_list_days=30.0)
+    sync(path, api, clock)
+    idle = api.count()
+    sync(path, api, clock)
+    idle = api.count() - idle
+    asked = api.count("GET /issues")
+    assert die(path, api, clock, idle + 6, reconcile=True)
+    assert api.count("GET /issues") - asked > 3
+    workspace.delete_issue(desk.issues[0])
+    clock.sleep(60)
+    assert sync(path, api, clock, reconcile=True).compared == Compared(issues=7, gone=1)
+    assert differences(path, workspace) == []
+    clock.sleep(DAY)
+    assert sync(path, api, clock).compared.issues == 7
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00Z", "0000-00-00T00:00:00Z", "soon", "2099"])
+def test_a_time_that_is_none_ends_no_run(
+    path: Path, desk: Desk, api: Api, clock: Any, time: str
+) -> None:
+    """Such as Go's zero time, of an issue or an account."""
+
+    def edit(request: httpx.Request, payload: Payload, headers: dict[str, str]) -> None:
+        for record in payload["data"] if isinstance(payload.get("data"), list) else []:
+            if record.get("id") in (desk.issues[0], desk.accounts[0]):
+                record["created_at"] = time
+
+    for is_wanted in (False, True, False):
+        before = api.count("GET /issues")
+        outcome = sync(path, api, clock, reconcile=is_wanted, transport=Edited(api, edit))
+        assert (errors(outcome), outcome.compared.error) == ({}, None)
+        assert api.count("GET /issues") - before < 200
+        clock.sleep(DAY)
+
+
+def test_a_clock_that_was_wrong_once_stops_no_comparison(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    sync(path, api, clock)
+    now = clock.time
+    clock.time += 200 * DAY
+    sync(path, api, clock)
+    clock.time = now + 2 * DAY
+    desk.workspace.delete_issue(desk.issues[0])
+    sync(path, api, clock)
+    clock.sleep(DAY)
+    sync(path, api, clock)
+    assert differences(path, desk.workspace) == []

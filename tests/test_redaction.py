@@ -1,8 +1,11 @@
 """Words that were redacted, edited or deleted are nowhere in the file any more."""
 
+import re
 import sqlite3
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -10,7 +13,15 @@ from desk import Desk
 from mirroring import DAY, errors, live, rows, sync
 from oracle import differences
 
+from pylon_to_sqlite.plan import Checkpoint
+from pylon_to_sqlite.rows import rows_of
 from pylon_to_sqlite.sandbox.api import Api
+from pylon_to_sqlite.stale import Parent
+from pylon_to_sqlite.store import Store
+from pylon_to_sqlite.streams import BY_NAME
+
+THEN = "2026-07-01T00:00:00Z"
+MESSAGES = BY_NAME["issue_messages"]
 
 SECRET = "My password is xylophone-kumquat-42 and must never be read by anybody."
 TRACES = [b"xylophone", b"kumquat", b"password is"]
@@ -52,7 +63,7 @@ def test_redacted_words_are_nowhere_in_the_file(
     redact(desk, told)
     clock.sleep(DAY)
     outcome = sync(path, api, clock)
-    assert outcome.is_purged
+    assert outcome.unpurged == ""
     assert differences(path, desk.workspace) == []
     assert traces(path) == []
     assert rows(path, "SELECT * FROM _pylon_unpurged") == []
@@ -66,9 +77,76 @@ def test_while_another_program_reads_it_is_said_and_done_next_time(
     with closing(sqlite3.connect(path)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM issues").fetchone()
-        assert not sync(path, api, clock).is_purged
-    assert sync(path, api, clock).is_purged
+        assert sync(path, api, clock).unpurged == "another program reads it"
+    assert sync(path, api, clock).unpurged == ""
     assert traces(path) == []
+
+
+@pytest.mark.slow
+def test_of_thousands_of_rows_nothing_is_left_either(path: Path) -> None:
+    """SQLite moves rows from page to page as they grow, and leaves copies where they were."""
+    random = Random(7)
+    conversations = {
+        f"i{number}": [
+            {"id": f"{random.getrandbits(128):032x}", "message_html": f"<p>zq{number}z word</p>"}
+            for _ in range(3)
+        ]
+        for number in range(2000)
+    }
+    with closing(Store(str(path))) as store:
+        store.prepare(THEN)
+
+        def write(issues: Iterable[str]) -> None:
+            with store.transactions.grouped():
+                for issue in issues:
+                    batch = [rows_of(MESSAGES, one, {"issue_id": issue}) for one in there(issue)]
+                    store.commit_children(MESSAGES, Parent(issue, THEN), batch, THEN, THEN)
+
+        def there(issue: str) -> list[dict[str, str]]:
+            return conversations[issue]
+
+        issues = [rows_of(BY_NAME["issues"], {"id": issue}) for issue in conversations]
+        store.commit(BY_NAME["issues"], issues, Checkpoint(), THEN)
+        write(conversations)
+        grown = random.sample(sorted(conversations), 700)
+        for message in (message for issue in grown for message in there(issue)):
+            message["message_html"] += f"<p>{'more ' * random.randrange(1, 200)}</p>"
+        write(grown)
+        redacted = random.sample(sorted(conversations), 500)
+        for message in (message for issue in redacted for message in there(issue)):
+            message["message_html"] = "<p>Redacted.</p>"
+        write(redacted)
+        assert store.purge(THEN) == ""
+        check_index(store)
+    content = b"".join(one.read_bytes() for one in path.parent.glob(f"{path.name}*"))
+    found = {f"i{number.decode()}" for number in re.findall(rb"zq(\d+)z", content)}
+    assert found == {*conversations} - {*redacted}
+
+
+def check_index(store: Store) -> None:
+    sql = "INSERT INTO issue_messages_fts(issue_messages_fts, rank) VALUES ('integrity-check', 1)"
+    store.db.execute(sql)
+    store.db.conn.commit()
+
+
+def test_titles_wait_a_day(path: Path, desk: Desk, api: Api, clock: Any, told: str) -> None:
+    """They change all the time, and a large file takes its time to be written anew."""
+
+    def written() -> list[dict[str, Any]]:
+        return rows(path, "SELECT value FROM _pylon_meta WHERE key = 'written_anew_at'")
+
+    redact(desk, told)
+    clock.sleep(3600)
+    sync(path, api, clock)
+    first = written()
+    desk.workspace.change_issue(desk.issues[0], title="A new title")
+    clock.sleep(3600)
+    assert sync(path, api, clock).unpurged == ""
+    assert written() == first
+    clock.sleep(DAY)
+    assert sync(path, api, clock).unpurged == ""
+    assert written() != first
+    assert rows(path, "SELECT * FROM _pylon_unpurged") == []
 
 
 def test_an_edit_without_a_sign_is_found_when_it_is_looked_for(

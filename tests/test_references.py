@@ -119,6 +119,82 @@ def test_who_is_nowhere_any_more_stays_as_a_marked_placeholder_and_breaks_no_key
     assert rows(path, "PRAGMA foreign_key_check") == []
 
 
+@pytest.mark.parametrize("workers", [1, 2, 8])
+@pytest.mark.parametrize("stream", ["accounts", "contacts", "users"])
+def test_whoever_is_looked_up_the_run_comes_to_its_end(
+    path: Path, desk: Desk, api: Api, clock: Any, stream: str, workers: int
+) -> None:
+    """However many ask at once, and whether or not the record was here before."""
+    keys = {"accounts": desk.accounts, "contacts": desk.contacts, "users": desk.agents}[stream]
+    desk.workspace.remove(stream, keys[0])
+    assert errors(sync(path, api, clock, workers=workers)) == {}
+    desk.workspace.remove(stream, keys[1])
+    for issue in desk.issues:
+        desk.workspace.change_issue(issue, title="Changed")
+    clock.sleep(DAY)
+    assert errors(sync(path, api, clock, workers=workers)) == {}
+    assert {*keys[:2]} & {row["id"] for row in live(path, stream)} == set()
+
+
+@pytest.mark.parametrize("workers", [1, 8])
+def test_whom_a_looked_up_record_names_is_looked_up_too(
+    path: Path, desk: Desk, api: Api, clock: Any, workers: int
+) -> None:
+    """In the same run: a contact in no list, of an account in no list, that a user owns who is in
+    none."""
+    workspace = desk.workspace
+    owner = workspace.add("users", name="Owner")
+    account = workspace.add("accounts", name="Account", owner=owner)
+    contact = workspace.add("contacts", name="Contact", account=account)
+    workspace.open_issue(title="I", body_html="<p>x</p>", requester=contact)
+    clock.sleep(DAY)
+    transport = Edited(api, unlisted(owner, account, contact))
+    assert errors(sync(path, api, clock, workers=workers, transport=transport)) == {}
+    assert differences(path, workspace) == []
+
+
+@pytest.mark.parametrize("workers", [1, 8])
+def test_whom_only_the_comparison_shows_is_looked_up_in_the_same_run(
+    path: Path, desk: Desk, api: Api, clock: Any, workers: int
+) -> None:
+    """Of the streams that are named, none ends later."""
+    sync(path, api, clock)
+    account = desk.workspace.add("accounts", name="In no list")
+    desk.workspace.change_issue(desk.issues[0], account=account, touch=False)
+    names = ("issues", "accounts", "contacts", "users")
+    transport = Edited(api, unlisted(account))
+    options: Any = {"workers": workers, "reconcile": True, "transport": transport}
+    clock.sleep(3600)
+    sync(path, api, clock, *names, **options)
+    assert differences(path, desk.workspace) == []
+
+
+@pytest.mark.parametrize("fault", ["403", "500"])
+def test_a_contact_who_was_listed_is_no_user_to_be_asked_for(
+    path: Path, desk: Desk, api: Api, clock: Any, fault: str
+) -> None:
+    sync(path, api, clock)
+    desk.workspace.remove("contacts", desk.contacts[2])
+    api.misbehave(fault, "/users/[^/]+", times=-1)
+    clock.sleep(DAY)
+    sync(path, api, clock)
+    assert api.count("GET /users/.*") == 0
+    assert differences(path, desk.workspace) == []
+
+
+def test_who_was_asked_for_today_is_asked_again_where_all_is_compared(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    sync(path, api, clock)
+    gone = desk.contacts[2]
+    clock.sleep(3600)
+    sync(path, api, clock, transport=Edited(api, unlisted(gone)))
+    desk.workspace.remove("contacts", gone)
+    clock.sleep(3600)
+    sync(path, api, clock, reconcile=True)
+    assert differences(path, desk.workspace) == []
+
+
 def unlisted(*keys: str) -> Callable[[httpx.Request, Payload, dict[str, str]], None]:
     """Leave records out of their lists, as Pylon does with some."""
 

@@ -13,6 +13,7 @@ from mirroring import rows
 
 from pylon_to_sqlite.plan import Checkpoint
 from pylon_to_sqlite.rows import rows_of
+from pylon_to_sqlite.stale import Parent
 from pylon_to_sqlite.store import Store
 from pylon_to_sqlite.streams import BY_NAME
 from pylon_to_sqlite.transactions import GROUP
@@ -229,3 +230,17 @@ def test_a_signal_ends_the_wait_for_another_program_once_and_for_all(path: Path)
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(sqlite3.OperationalError, match="locked"):
             store.runs.end(run, "interrupted", 0, 0.0, NOW)
+
+
+def test_children_that_come_after_their_parent_has_gone_are_not_live(
+    store: Store, path: Path
+) -> None:
+    """Their answer was under way when another said so."""
+    issues, messages = BY_NAME["issues"], BY_NAME["issue_messages"]
+    store.commit(issues, [rows_of(issues, {"id": "i"})], Checkpoint(), NOW)
+    batch = [rows_of(messages, {"id": "m", "message_html": "x"}, {"issue_id": "i"})]
+    store.commit_children(messages, Parent("i", NOW), batch, NOW, NOW)
+    store.parent_gone(issues, "i", NOW)
+    store.commit_children(messages, Parent("i", NOW), batch, NOW, NOW)
+    assert rows(path, "SELECT deleted_at FROM issue_messages") == [{"deleted_at": NOW}]
+    assert rows(path, "SELECT * FROM _pylon_children") == []

@@ -300,3 +300,31 @@ def test_children_of_all_issues_are_read_whenever_they_were_created(
 
     assert errors(sync(path, api, clock, "issue_messages", transport=Edited(api, edit))) == {}
     assert {row["issue_id"] for row in live(path, "issue_messages")} == {*issues}
+
+
+def test_answers_that_stay_old_are_asked_for_once_a_run(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    """A cache that hands them out for half an hour must not be asked all the time."""
+    sync(path, api, clock)
+    api.misbehave("stale-page", "/issues/[^/]+/messages", times=-1)
+    clock.sleep(60)
+    desk.workspace.reply(desk.issues[0], html="<p>New.</p>", author=desk.contacts[0])
+    clock.sleep(1800)
+    before = api.count("GET /issues/.*/messages")
+    sync(path, api, clock)
+    assert api.count("GET /issues/.*/messages") - before <= 2
+    api.behave()
+    sync(path, api, clock)
+    assert differences(path, desk.workspace) == []
+
+
+def test_a_conversation_that_seemed_empty_is_doubted_too(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    api.misbehave("data-null", f"/issues/{desk.issues[0]}/messages", times=2)
+    sync(path, api, clock)
+    assert differences(path, desk.workspace) != []
+    clock.sleep(DAY)
+    sync(path, api, clock, verify=3)
+    assert differences(path, desk.workspace) == []

@@ -145,6 +145,17 @@ def test_syncs_go_on_in_it(earlier: Path, workspace: Workspace, api: Api, clock:
     check(earlier)
 
 
+def test_its_scope_stays_as_wide_as_it_was(
+    earlier: Path, workspace: Workspace, api: Api, clock: Any
+) -> None:
+    """Though its columns are others by now, so that its issues are read again."""
+    _become(earlier, workspace, clock)
+    sync(earlier, api, clock, "issues", since="2026-07-20T00:00:00Z")
+    (row,) = rows(earlier, "SELECT state FROM _pylon_checkpoints WHERE stream = 'issues'")
+    assert "since" not in row["state"]
+    assert "watermark" in row["state"]
+
+
 def test_an_upgrade_that_is_cut_short_leaves_the_file_as_it_was(
     earlier: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,12 +186,16 @@ def test_a_new_field_that_a_later_version_knows_keeps_its_values(
     with closing(Store(str(path))) as store, store.transactions.one():
         # As the version before would have it, to which the field was new.
         store.db.table(table.name).transform(types={name: str}, drop_foreign_keys=[name])
-        values = (table.name, name, "new", None, NOW)
-        store.db.execute("INSERT INTO _pylon_fields VALUES (?, ?, ?, ?, ?)", values)
+        trigger = f"CREATE TRIGGER mine AFTER UPDATE ON {table.name} BEGIN SELECT 1; END"
+        store.db.execute(trigger)
+        values = (table.name, name, "new", None, NOW, 1)
+        store.db.execute("INSERT INTO _pylon_fields VALUES (?, ?, ?, ?, ?, ?)", values)
     upgrade(path)
     assert contents(path) == expected
     upgrade(path.with_name("new.db"))
-    assert shape(path) == shape(path.with_name("new.db"))
+    here = shape(path)
+    assert here.pop("mine")
+    assert here == shape(path.with_name("new.db"))
     check(path)
 
 
