@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -18,9 +19,16 @@ LISTS = (
     "accounts", "contacts", "users", "teams", "tags", "custom_fields", "knowledge_bases",
     "ticket_forms", "user_roles", "activity_types", "issue_statuses",
 )  # fmt: skip
+AROUND = (
+    "call_recordings", "surveys", "survey_responses", "collections", "macros", "macro_groups",
+    "training_data", "projects", "milestones", "tasks", "task_comments", "feature_requests",
+    "issue_followers", "issue_voice_calls", "account_relationships", "audit_logs",
+    "custom_objects",
+)  # fmt: skip
 TIMES = {
     "created_at", "updated_at", "last_edited_at", "last_published_at",
-    "latest_customer_activity_time",
+    "latest_customer_activity_time", "submitted_at", "action_happened_at", "start_time",
+    "end_time", "archived_at", "last_scraped_at",
 }  # fmt: skip
 MARKUP = re.compile(r"\[\[|\]\]|\*\*|^\? |<p>(- |> |# |@)")
 
@@ -35,7 +43,7 @@ def workspace(now: float = NOW, seed: int = 7) -> Workspace:
 
 
 def everything(of: Workspace) -> dict[str, Any]:
-    found: dict[str, Any] = {name: of.records(name) for name in (*LISTS, "issues")}
+    found: dict[str, Any] = {name: of.records(name) for name in (*LISTS, *AROUND, "issues")}
     issues = [issue["id"] for issue in found["issues"]]
     found["messages"] = {issue: of.messages(issue) for issue in issues}
     found["threads"] = {issue: of.threads(issue) for issue in issues}
@@ -59,12 +67,27 @@ def texts(sample: dict[str, Any]) -> list[str]:
     messages = [m["message_html"] for found in sample["messages"].values() for m in found]
     articles = [article["current_draft_content_html"] for article in sample["articles"]]
     titles = [record["title"] for record in (*sample["issues"], *sample["articles"])]
+    around = [
+        value
+        for name in AROUND
+        for record in sample[name]
+        for value in _strings(record)
+        if value and not value.startswith("https://")
+    ]
     comments = [
         answer["comment"]
         for issue in sample["issues"]
         for answer in issue.get("csat_responses") or []
     ]
-    return [*messages, *articles, *titles, *comments]
+    return [*messages, *articles, *titles, *comments, *around]
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _strings(item)
 
 
 def test_the_same_seed_and_time_give_the_same_workspace(sample: dict[str, Any]) -> None:
@@ -89,13 +112,16 @@ def test_it_is_as_large_as_a_small_support_desk(sample: dict[str, Any]) -> None:
     assert counts["issue_statuses"] == 8
     assert sum(len(found) for found in sample["messages"].values()) > 2000
     assert all(sample[name] for name in LISTS)
+    assert all(1 < counts[name] <= 40 for name in AROUND)
 
 
 @pytest.mark.parametrize("now", [NOW, NOW - 86_400 * 40.3, 1_719_830_000.0, 1_893_456_000.0])
 def test_conversations_are_in_order_and_end_by_now(now: float) -> None:
     """Whatever the weekday and hour at which the demo is started."""
     filled = everything(workspace(now))
-    for record in (*filled["accounts"], *filled["custom_fields"], *filled["articles"]):
+    around = [record for name in AROUND for record in filled[name]]
+    listed = [*filled["accounts"], *filled["custom_fields"], *filled["articles"]]
+    for record in (*listed, *around):
         for name in TIMES & record.keys():
             assert not record[name] or _seconds(record[name]) <= now
     for issue in filled["issues"]:
@@ -252,6 +278,47 @@ def test_every_reference_resolves(sample: dict[str, Any]) -> None:
     assert {article["author_user_id"] for article in sample["articles"]} <= users
 
 
+def test_what_lies_around_refers_to_what_is_there(sample: dict[str, Any]) -> None:
+    left = {user.key for user in workspace().listed("users", deactivated=True)}
+    people = ids(sample["contacts"]) | ids(sample["users"]) | left
+    accounts, groups = ids(sample["accounts"]), ids(sample["macro_groups"])
+    projects, milestones, tasks = (ids(sample[n]) for n in ("projects", "milestones", "tasks"))
+    collections, surveys = ids(sample["collections"]), ids(sample["surveys"])
+    assert len(surveys) == 3
+    placed = {one.get("collection_id") or "" for one in sample["articles"]}
+    assert "" in placed
+    assert placed - {""} < collections  # one of them only holds others
+    above = {one.get("parent_collection_id") or "" for one in sample["collections"]}
+    assert len(above) == 2
+    assert above <= collections | {""}
+    assert {one["account_id"] for one in sample["call_recordings"]} <= accounts
+    assert any(not one.get("summary") for one in sample["call_recordings"])
+    for response in sample["survey_responses"]:
+        assert response["account_id"] in accounts
+        assert response["contact_id"] in people
+    assert {macro["macro_group_id"] for macro in sample["macros"]} == groups
+    assert all(_one(project, "account") <= accounts for project in sample["projects"])
+    assert all(_one(milestone, "project") <= projects for milestone in sample["milestones"])
+    for task in sample["tasks"]:
+        assert _one(task, "project") <= projects
+        assert _one(task, "milestone") <= milestones
+        assert _assigned(task["assignee"]) <= people
+        assert {task.get("parent_task_id") or ""} <= tasks | {""}
+    assert sum(len(task.get("subtask_ids") or []) for task in sample["tasks"]) == 3
+    assert {comment["task_id"] for comment in sample["task_comments"]} <= tasks
+    for wish in sample["feature_requests"]:
+        assert {*(wish.get("account_ids") or [])} <= accounts
+    assert ids(sample["issue_followers"]) <= people
+    assert {one["type"] for one in sample["issue_followers"]} == {"user", "contact"}
+    for tie in sample["account_relationships"]:
+        assert {tie["child_account_id"], tie["parent_account_id"]} <= accounts
+    assert {one.get("actor_user_id") or "" for one in sample["audit_logs"]} <= people | {""}
+
+
+def _assigned(actor: dict[str, Any]) -> set[str]:
+    return _one(actor, "user") | _one(actor, "contact")
+
+
 def _one(record: dict[str, Any], name: str) -> set[str]:
     found = record.get(name)
     return {found["id"]} if found else set()
@@ -264,7 +331,7 @@ def test_custom_fields_are_declared_and_their_options_exist(sample: dict[str, An
         ]
         for field in sample["custom_fields"]
     }
-    for kind in ("account", "contact", "issue"):
+    for kind in ("account", "contact", "issue", "project", "task", "call_recording"):
         for record in sample[f"{kind}s"]:
             for slug, value in (record.get("custom_fields") or {}).items():
                 allowed = options[kind, slug]

@@ -7,19 +7,25 @@ import math
 import re
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Any
 
 from .answers import Body, Refusal, Request, Response, parsed
-from .faults import FAULTS, BrokenConnection, Fault
-from .routes import ROUTES, Route, Rules
+from .faults import BODY_FAULTS, FAULTS, BrokenConnection, Fault
+from .files import FILES_HOST, Signer, file_response
+from .routes import ROUTES, Route
+from .searches import OBJECT_TYPES, Rules
 from .workspace import Workspace
 
 HOSTS = {"us": "api.usepylon.com", "eu": "api.eu.usepylon.com"}
 _EU_PREFIX = "pylon_api_eu_"
 _OTHER_ALLOWANCE = 300  # for paths that the API does not have
+_UNAVAILABLE = {
+    403: ("your plan or your token does not allow this", "permission_denied"),
+    404: ("not found", "not_found"),
+}
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,12 @@ class Api:
     `allowance` is the table of an era ("2025", "2026"), one number for every endpoint, or None for
     no limits (and no X-Rate-Limit-Remaining); windows last `minute` seconds of the clock.
     `writes` holds what would have changed something, and stays empty for a mirror; `strays` the
-    requests that came with their token to a host which is not Pylon's.
+    requests that came with their token to a host which is not Pylon's API.
+
+    `unavailable` says which endpoints, as they stand in ROUTES, a plan, a token's rights or the
+    year does not allow: {"GET /audit-logs": 403}, or 404. It can be changed between requests.
+    Files are at `files_url`, by default at a host that SandboxTransport answers for; requests
+    for them are in `downloads`.
     """
 
     def __init__(
@@ -79,21 +90,29 @@ class Api:
         region: str = "us",
         inclusive: bool = False,
         max_list_days: float = 30.0,
+        object_types: Sequence[str] = OBJECT_TYPES,
+        unavailable: Mapping[str, int] | None = None,
         log: bool = True,
     ) -> None:
         if isinstance(allowance, str) and allowance not in ("2025", "2026"):
             raise ValueError(f"unknown allowance {allowance!r}: '2025', '2026', a number or None")
         self.workspace = workspace
         self.token, self.region, self.allowance = token, region, allowance
-        self.rules = Rules(max_window_days, max_list_days, search_lag, inclusive)
+        self.rules = Rules(
+            max_window_days, max_list_days, search_lag, inclusive, tuple(object_types)
+        )
+        self.unavailable = _checked(unavailable or {})
+        self.files_url = f"https://{FILES_HOST}"
         self.log: list[LoggedRequest] = []
         self.writes: list[LoggedRequest] = []
         self.strays: list[str] = []
+        self.downloads: list[LoggedRequest] = []
         self.refused = 0
         self._logging = log
         self._counts: Counter[str] = Counter()
         self._faults: list[Fault] = []
         self._allowances = Allowances(minute)
+        self._signer = Signer()
         self._answers = 0
         self._lock = threading.Lock()
 
@@ -116,6 +135,35 @@ class Api:
             self._note(request, 0)
             raise
         self._note(request, response.status)
+        return response
+
+    def fetch(
+        self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str]
+    ) -> Response:
+        """Answer a request to the host of the files, which neither asks for a token nor counts.
+
+        Faults meet these requests too, by the path of the file, but for those that are about the
+        JSON of an answer. Raises BrokenConnection where a fault leaves no whole answer.
+        """
+        request, now = parsed(method, path, query, headers, b""), self.workspace.clock()
+        if "authorization" in request.headers:
+            self.strays.append(f"https://{FILES_HOST}{path}")
+
+        def answer(earlier: Workspace | None) -> Response:
+            return file_response(request, (earlier or self.workspace).files, now)
+
+        with self._lock:
+            able = (fault for fault in self._faults if fault.kind not in BODY_FAULTS)
+            fault = next((fault for fault in able if fault.hits(request)), None)
+        status = 0
+        try:
+            response = fault.meet(request, answer, now) if fault else answer(None)
+            status = response.status
+        except Refusal as refusal:
+            status = refusal.status
+            response = Response(status, refusal.headers, b"")
+        finally:
+            self.downloads.append(LoggedRequest(method, path, request.query, None, status))
         return response
 
     def misbehave(
@@ -176,9 +224,13 @@ class Api:
     ) -> Response:
         if route is None:
             raise Refusal(404, "not found", "not_found")
+        if route.endpoint in self.unavailable:
+            status = self.unavailable[route.endpoint]
+            raise Refusal(status, *_UNAVAILABLE[status])
         workspace = earlier or self.workspace
         with workspace.lock:
             body = route.answer(workspace, request, self.rules, key)
+            body = self._signer.sign(body, workspace.files, self.files_url, workspace.clock())
         # A cache hands on the Date of the answer that it kept.
         date = {"Date": formatdate(workspace.clock(), usegmt=True)} if earlier else {}
         return self._finished(200, body, route, date)
@@ -234,6 +286,14 @@ class Api:
                 self.log.append(entry)
 
 
+def _checked(unavailable: Mapping[str, int]) -> dict[str, int]:
+    known = {route.endpoint for route in ROUTES}
+    for endpoint, status in unavailable.items():
+        if endpoint not in known or status not in _UNAVAILABLE:
+            raise ValueError(f"{endpoint!r} cannot be unavailable with {status}")
+    return dict(unavailable)
+
+
 def _would_write(request: Request) -> bool:
     is_search = request.method == "POST" and request.path.endswith("/search")
     return request.method != "GET" and not is_search
@@ -243,7 +303,7 @@ def _route(request: Request) -> tuple[Route | None, str]:
     for route in ROUTES:
         match = route.pattern.fullmatch(request.path)
         if match and route.method == request.method:
-            return route, match.groupdict().get("id") or ""
+            return route, match.groupdict().get("key") or ""
     return None, ""
 
 

@@ -6,14 +6,13 @@ in which of Pylon's ways the field is left unset.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 
-Fields = dict[str, Any]
+from .further_defaults import FURTHER
+from .naming import nth, person, slug
+from .records import Fields
 
-_FIRST = ("Ada", "Bruno", "Chiara", "Dmitri", "Esi", "Farah", "Goran", "Hana", "Ivo", "Jun")
-_LAST = ("Adeyemi", "Bianchi", "Castillo", "Dufour", "Eriksen", "Fischer", "Gupta", "Haddad")
 _COMPANIES = (
     "Alder Robotics", "Blue Harbor Foods", "Cobalt Freight", "Delta Looms", "Evergreen Clinics",
     "Foxglove Media", "Granite Insurance", "Heron Analytics", "Indigo Rail", "Juniper Credit",
@@ -29,22 +28,8 @@ _STATUSES = (
 )  # fmt: skip
 
 
-def slug(text: str, joint: str = "-") -> str:
-    """A text as a slug."""
-    return re.sub(r"[^a-z0-9]+", joint, text.lower()).strip(joint)
-
-
-def _person(n: int) -> str:
-    return f"{_FIRST[n % len(_FIRST)]} {_LAST[n // 3 % len(_LAST)]}"
-
-
-def _nth(words: tuple[str, ...], n: int) -> str:
-    again = n // len(words)
-    return words[n % len(words)] + (f" {again + 1}" if again else "")
-
-
 def _account(n: int, key: str) -> Fields:
-    name = _nth(_COMPANIES, n)
+    name = nth(_COMPANIES, n)
     domain = f"{slug(name)}.example"
     channel = {
         "channel_id": f"C{n:08d}",
@@ -75,7 +60,7 @@ def _account(n: int, key: str) -> Fields:
 
 
 def _contact(n: int, key: str) -> Fields:
-    name = _person(n)
+    name = person(n)
     email = f"{slug(name, '.')}.{n}@customers.example"
     phone = f"+1555{n % 10_000_000:07d}" if n % 3 == 0 else ""
     return {
@@ -95,7 +80,7 @@ def _contact(n: int, key: str) -> Fields:
 
 
 def _user(n: int, key: str) -> Fields:
-    name = _person(n + 5)
+    name = person(n + 5)
     email = f"{slug(name, '.')}.{n}@northwind.example"
     return {
         "name": name,
@@ -108,12 +93,12 @@ def _user(n: int, key: str) -> Fields:
 
 
 def _team(n: int, key: str) -> Fields:
-    return {"name": _nth(_TEAMS, n), "users": []}
+    return {"name": nth(_TEAMS, n), "users": []}
 
 
 def _tag(n: int, key: str) -> Fields:
     return {
-        "value": slug(_nth(_TAGS, n)),
+        "value": slug(nth(_TAGS, n)),
         "object_type": "issue",
         "hex_color": _COLORS[n % len(_COLORS)],
     }
@@ -184,12 +169,12 @@ def _ticket_form(n: int, key: str) -> Fields:
 
 
 def _user_role(n: int, key: str) -> Fields:
-    name = _nth(_ROLES, n)
+    name = nth(_ROLES, n)
     return {"name": name, "slug": slug(name, "_")}
 
 
 def _activity_type(n: int, key: str) -> Fields:
-    label = _nth(_ACTIVITIES, n)
+    label = nth(_ACTIVITIES, n)
     icon = f"https://assets.usepylon.com/icons/{slug(label)}.svg" if n % 2 == 0 else ""
     return {"label": label, "slug": slug(label, "_"), "icon_url": icon}
 
@@ -219,6 +204,7 @@ DEFAULTS: dict[str, Callable[[int, str], Fields]] = {
     "user_roles": _user_role,
     "activity_types": _activity_type,
     "issue_statuses": _issue_status,
+    **FURTHER,
 }
 """The flat streams, each with the fields of its nth record (counted from 0)."""
 
@@ -226,8 +212,25 @@ TIMES: dict[str, tuple[str, ...]] = {
     "accounts": ("created_at", "updated_at"),
     "custom_fields": ("created_at", "updated_at"),
     "articles": ("created_at", "last_edited_at"),
+    "call_recordings": ("created_at", "updated_at"),
+    "surveys": ("", "updated_at"),
+    "survey_responses": ("submitted_at",),
+    "collections": ("created_at",),
+    "macros": ("created_at", "updated_at"),
+    "macro_groups": ("created_at", "updated_at"),
+    "training_data": ("created_at", "updated_at"),
+    "projects": ("created_at", "updated_at"),
+    "milestones": ("created_at", "updated_at"),
+    "tasks": ("created_at", "updated_at"),
+    "task_comments": ("created_at", "updated_at"),
+    "feature_requests": ("created_at", "updated_at"),
+    "issue_voice_calls": ("created_at",),
+    "account_relationships": ("created_at", "updated_at"),
+    "audit_logs": ("created_at", "action_happened_at"),
+    "custom_objects": ("created_at", "updated_at"),
 }
-"""How a stream names the time of a record's creation and, where it has one, of its last change."""
+"""How a stream names the time of a record's creation ("" for not at all) and, where it has one, of
+its last change."""
 
 
 def _alone(value: str) -> list[str]:
@@ -289,6 +292,9 @@ FOLLOWS: dict[str, tuple[tuple[str, str, Callable[[str], Any]], ...]] = {
     "user_roles": (("slug", "name", _under),),
     "activity_types": (("slug", "label", _under),),
     "issue_statuses": (("slug", "label", _under),),
+    "collections": (("slug", "title", slug),),
+    "macros": (("has_actions", "actions", bool),),
+    "account_relationships": (("related_object_id", "parent_account_id", str),),
 }
 """Fields that follow from another one which was given: (field, the one given, how)."""
 

@@ -193,5 +193,8 @@ _BODIES: dict[str, Callable[[Body, Request, Mapping[str, Any]], None]] = {
     "extra-field": _extra_field,
 }
 
+BODY_FAULTS = frozenset(_BODIES)
+"""Those that change the JSON of an answer."""
+
 FAULTS = frozenset({*_REFUSALS, *_WHOLE, *_BROKEN, *_BODIES, "torn", "stale-page"})
 """Every fault there is."""

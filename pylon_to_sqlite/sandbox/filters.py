@@ -1,4 +1,4 @@
-"""The filters of POST /issues/search, compiled to a function of one issue."""
+"""The filters of a search, compiled to a function of one issue or other record."""
 
 from __future__ import annotations
 
@@ -7,37 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from .answers import Refusal
-from .records import Issue
+from .filterable import CUSTOM, FIELDS, TIME, Filterable
 from .times import read
 
-Matches = Callable[[Issue], bool]
+Matches = Callable[[Any], bool]
 Span = tuple["int | None", "int | None"]
 
 _DEEPEST = 3
 _COMPOUND = ("and", "or")
-_TIME = ("time_is_after", "time_is_before", "time_range")
-_CHOICE = ("equals", "in", "not_in")
-_REFERENCE = (*_CHOICE, "is_set", "is_unset")
-_TAGS = ("contains", "does_not_contain", "in", "not_in")
-_TEXT = ("string_contains", "string_does_not_contain")
-_CUSTOM = (*_REFERENCE, "contains", "does_not_contain")
-
-FIELDS: dict[str, tuple[tuple[str, ...], Callable[[Issue], Any]]] = {
-    "account_id": (_REFERENCE, lambda issue: issue.account),
-    "requester_id": (_REFERENCE, lambda issue: issue.requester),
-    "assignee_id": (_REFERENCE, lambda issue: issue.assignee),
-    "issue_type": (_REFERENCE, lambda issue: issue.type),
-    "team_id": (_CHOICE, lambda issue: issue.team),
-    "state": (_CHOICE, lambda issue: issue.state),
-    "tags": (_TAGS, lambda issue: issue.tags),
-    "title": (_TEXT, lambda issue: issue.title),
-    "body_html": (_TEXT, lambda issue: issue.body_html),
-    "created_at": (_TIME, lambda issue: issue.created),
-    "updated_at": (_TIME, lambda issue: issue.updated),
-    "resolved_at": (_TIME, lambda issue: issue.resolution),
-    "latest_message_activity_at": (_TIME, lambda issue: issue.latest_message),
-}
-"""Field of a filter -> the operators it takes, and what it looks at."""
 
 _TESTS: dict[str, Callable[[list[str], list[str]], bool]] = {
     "equals": lambda held, asked: asked[0] in held,
@@ -54,8 +31,10 @@ _TESTS: dict[str, Callable[[list[str], list[str]], bool]] = {
 
 @dataclass(frozen=True)
 class FilterRules:
-    """What a filter cannot know: custom fields, whether bounds count, and how far search lags."""
+    """What a filter cannot know: of what it is, custom fields, whether bounds count, and how far
+    search lags."""
 
+    stream: str = "issues"
     custom_fields: frozenset[str] = frozenset()
     inclusive: bool = False
     horizon_ms: int | None = None
@@ -74,7 +53,7 @@ def matcher(given: Any, rules: FilterRules, depth: int = 1) -> Matches:
     if not parts:
         raise Refusal(400, f"{operator!r} needs subfilters")
     join: Callable[[Iterable[bool]], bool] = all if operator == "and" else any
-    return lambda issue: join(part(issue) for part in parts)
+    return lambda item: join(part(item) for part in parts)
 
 
 def updated_span(given: Any) -> Span:
@@ -94,29 +73,30 @@ def _leaf(given: Mapping[str, Any], operator: str, rules: FilterRules) -> Matche
     operators, look = _field(name, rules)
     if operator not in operators:
         raise Refusal(400, f"{name} does not take {operator!r}, only {', '.join(operators)}")
-    if operator in _TIME:
+    if operator in TIME:
         return _within(_bounds(given, operator), look, rules.inclusive)
     test, asked = _TESTS[operator], _asked(given, operator)
-    return lambda issue: test(_held(look(issue)), asked)
+    return lambda item: test(_held(look(item)), asked)
 
 
-def _field(name: str, rules: FilterRules) -> tuple[tuple[str, ...], Callable[[Issue], Any]]:
-    if name == "updated_at" and rules.horizon_ms is not None:
-        return _TIME, lambda issue: issue.updated_as_of(rules.horizon_ms)
-    if name in FIELDS:
-        return FIELDS[name]
+def _field(name: str, rules: FilterRules) -> Filterable:
+    fields = FIELDS[rules.stream]
+    if name == "updated_at" and name in fields and rules.horizon_ms is not None:
+        return TIME, lambda item: item.updated_as_of(rules.horizon_ms)
+    if name in fields:
+        return fields[name]
     if name in rules.custom_fields:
-        return _CUSTOM, lambda issue: issue.custom_fields.get(name)
+        return CUSTOM, lambda item: item.custom_fields.get(name)
     raise Refusal(400, f"unknown field {name!r}")
 
 
-def _within(span: Span, look: Callable[[Issue], int | None], inclusive: bool) -> Matches:
+def _within(span: Span, look: Callable[[Any], int | None], inclusive: bool) -> Matches:
     edge = 0 if inclusive else 1
     start = None if span[0] is None else span[0] + edge
     end = None if span[1] is None else span[1] - edge
 
-    def matches(issue: Issue) -> bool:
-        ms = look(issue)
+    def matches(item: Any) -> bool:
+        ms = look(item)
         return ms is not None and (start is None or ms >= start) and (end is None or ms <= end)
 
     return matches

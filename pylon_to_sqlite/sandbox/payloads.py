@@ -35,6 +35,22 @@ class Book:
     external_ids: dict[str, Any] = field(default_factory=dict)  # by account
     roles: dict[str, Fields] = field(default_factory=dict)
     numbers: dict[str, int] = field(default_factory=dict)  # by issue
+    _above: dict[str, str] = field(default_factory=dict)  # task -> the task above it
+    _below: dict[str, list[str]] = field(default_factory=dict)  # task -> its subtasks
+
+    def place_task(self, key: str, above: str) -> None:
+        """Note below which task another one is; "" for none."""
+        before = self._above.get(key, "")
+        if before != above:
+            if before:
+                self._below[before].remove(key)
+            self._above[key] = above
+            if above:
+                self._below.setdefault(above, []).append(key)
+
+    def subtasks(self, key: str) -> list[str]:
+        """The tasks below a task."""
+        return list(self._below.get(key, ()))
 
     def person(self, key: str | None) -> Fields | None:
         """The short form of a user or contact."""
@@ -42,6 +58,14 @@ class Book:
             return None
         known = self.people.get(key)
         return {"id": key, "email": known.email if known else ""}
+
+    def actor(self, key: str | None) -> Fields | None:
+        """A user or contact on their side of two."""
+        known = self.people.get(key or "")
+        if known is None:
+            return None
+        sides: Fields = {"contact": None, "user": None, known.kind: self.person(known.id)}
+        return unset_somehow(sides, known.id)
 
     def account(self, key: str | None) -> Fields | None:
         """The short form of an account; a merged one is still named by its id."""
@@ -103,7 +127,7 @@ def record_payload(record: Record, book: Book) -> Fields:
     """A record of a flat stream as the API gives it."""
     payload: Fields = {} if record.stream == "issue_statuses" else {"id": record.key}
     times = zip(TIMES.get(record.stream, ()), (record.created, record.updated), strict=False)
-    payload.update((name, written(ms)) for name, ms in times)
+    payload.update((name, written(ms)) for name, ms in times if name)
     payload.update(fresh(record.fields))
     expand = _REFERENCES.get(record.stream)
     if expand is not None:
@@ -131,11 +155,73 @@ def _expand_team(payload: Fields, record: Record, book: Book) -> None:
     payload["users"] = [book.person(user) for user in record.fields["users"]]
 
 
+def _expand_collection(payload: Fields, record: Record, book: Book) -> None:
+    payload["visibility_config"] = unset_somehow(payload["visibility_config"], record.key)
+
+
+def _expand_macro(payload: Fields, record: Record, book: Book) -> None:
+    payload["visibility"] = unset_somehow(payload["visibility"], record.key)
+
+
+def _expand_survey_response(payload: Fields, record: Record, book: Book) -> None:
+    payload["answers"] = [unset_somehow(answer, record.key) for answer in payload["answers"]]
+
+
+def _expand_custom_fields(payload: Fields, record: Record, book: Book) -> None:
+    payload["custom_fields"] = custom_field_values(record.custom_fields, record.key)
+
+
+def _expand_project(payload: Fields, record: Record, book: Book) -> None:
+    del payload["status"]  # which a search knows, but no payload
+    payload["account"] = book.account(record.fields["account"])
+    payload["project_template"] = _short(record.fields["project_template"])
+    payload["custom_fields"] = custom_field_values(record.custom_fields, record.key)
+
+
+def _expand_milestone(payload: Fields, record: Record, book: Book) -> None:
+    payload["account"] = book.account(record.fields["account"])
+    payload["project"] = _short(record.fields["project"])
+
+
+def _expand_task(payload: Fields, record: Record, book: Book) -> None:
+    _expand_milestone(payload, record, book)
+    payload["milestone"] = _short(record.fields["milestone"])
+    payload["assignee"] = book.actor(record.fields["assignee"])
+    payload["subtask_ids"] = book.subtasks(record.key)
+    payload["custom_fields"] = custom_field_values(record.custom_fields, record.key)
+
+
+def _expand_task_comment(payload: Fields, record: Record, book: Book) -> None:
+    payload["task_id"] = record.parent
+    payload["author"] = book.actor(record.fields["author"])
+
+
+def _expand_voice_call(payload: Fields, record: Record, book: Book) -> None:
+    payload["recordings"] = [
+        unset_somehow(recording, record.key) for recording in payload["recordings"]
+    ]
+
+
+def _short(key: str | None) -> Fields | None:
+    return {"id": key} if key else None
+
+
 _REFERENCES: dict[str, Callable[[Fields, Record, Book], None]] = {
     "accounts": _expand_account,
     "contacts": _expand_contact,
     "users": _expand_user,
     "teams": _expand_team,
+    "collections": _expand_collection,
+    "macros": _expand_macro,
+    "survey_responses": _expand_survey_response,
+    "call_recordings": _expand_custom_fields,
+    "projects": _expand_project,
+    "milestones": _expand_milestone,
+    "tasks": _expand_task,
+    "task_comments": _expand_task_comment,
+    "feature_requests": _expand_custom_fields,
+    "custom_objects": _expand_custom_fields,
+    "issue_voice_calls": _expand_voice_call,
 }
 
 

@@ -13,7 +13,9 @@ CustomFields = dict[str, "str | list[str] | None"]
 
 @dataclass(slots=True, eq=False)
 class Record:
-    """A record of a flat stream. References are ids; `parent` is an article's knowledge base."""
+    """A record of a flat stream. References are ids; `parent` is what it belongs to, as an article
+    does to its knowledge base. `updated` is, of an entry of the audit log, the time of the action.
+    """
 
     key: str
     stream: str
@@ -22,6 +24,25 @@ class Record:
     fields: Fields
     parent: str = ""
     deactivated: bool = False
+    # Every value updated_at has had, as for issues.
+    updates: array[int] = field(default_factory=lambda: array("q"))
+
+    @property
+    def custom_fields(self) -> CustomFields:
+        """Its custom fields, of which most streams have none."""
+        held: CustomFields = self.fields.get("custom_fields", {})
+        return held
+
+    def touch(self, ms: int) -> None:
+        """Move updated_at, which never goes back."""
+        self.updated = max(self.updated, ms)
+        self.updates.append(self.updated)
+
+    def updated_as_of(self, horizon_ms: int | None) -> int | None:
+        """updated_at as it stood at the horizon; None when the record did not exist yet."""
+        if horizon_ms is not None and self.created > horizon_ms:
+            return None
+        return _as_of(self.updated, self.updates, horizon_ms)
 
 
 @dataclass(slots=True, eq=False)
@@ -87,9 +108,13 @@ class Issue:
 
     def updated_as_of(self, horizon_ms: int | None) -> int | None:
         """updated_at as it stood at the horizon; None when the issue did not exist yet."""
-        if horizon_ms is None or self.updated <= horizon_ms:
-            return self.updated
-        return max((ms for ms in self.updates if ms <= horizon_ms), default=None)
+        return _as_of(self.updated, self.updates, horizon_ms)
+
+
+def _as_of(updated: int, updates: array[int], horizon_ms: int | None) -> int | None:
+    if horizon_ms is None or updated <= horizon_ms:
+        return updated
+    return max((ms for ms in updates if ms <= horizon_ms), default=None)
 
 
 def merged_custom_fields(

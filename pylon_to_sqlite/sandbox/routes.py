@@ -3,35 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from .answers import Body, Refusal, Request, cursor_of, limit_of, page
-from .filters import FilterRules, Matches, matcher, updated_span
+from .further_defaults import PARENTS
 from .payloads import message_payload
-from .records import Issue, Message, Record
+from .records import Issue, Message
+from .searches import (
+    Answer,
+    Rules,
+    of_issue,
+    of_record,
+    search_feature_requests,
+    search_issues,
+    search_of,
+)
 from .timeline import Position
 from .times import DAY, millis, read
 from .workspace import Workspace
-
-_FAR = 1 << 62
-_OBJECT_TYPES = ("account", "issue", "contact", "task", "project", "meeting", "opportunity")
-
-
-@dataclass(frozen=True)
-class Rules:
-    """What can differ from one workspace, or one year of the API, to the next."""
-
-    max_window_days: float | None = None  # of a search by updated_at
-    max_list_days: float = 30.0  # of GET /issues
-    search_lag: float = 0.0
-    inclusive: bool = False
-    object_types: tuple[str, ...] = _OBJECT_TYPES
-
-
-Answer = Callable[[Workspace, Request, Rules, str], Body]
-"""(workspace, request, rules, id in the path) -> the body, without its request_id."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +36,7 @@ class Route:
     pattern: re.Pattern[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        pattern = re.compile(self.path.replace("{id}", "(?P<id>[^/]+)"))
+        pattern = re.compile(re.sub(r"\{\w+\}", "(?P<key>[^/]+)", self.path))
         object.__setattr__(self, "pattern", pattern)
 
     @property
@@ -68,17 +58,32 @@ def _all_of(stream: str) -> Answer:
     return answer
 
 
-def _pages_of(stream: str, *, parent: str = "", limit_required: bool = False) -> Answer:
+def _pages_of(
+    stream: str, *, limit_required: bool = False, default: int = 100, highest: int = 999
+) -> Answer:
     def answer(workspace: Workspace, request: Request, rules: Rules, key: str) -> Body:
         if limit_required and not request.query.get("limit"):
             raise Refusal(400, "limit is required")
-        if parent and workspace.find(parent, key) is None:
-            raise _missing(parent)
-        limit = limit_of(request, default=100, highest=999)
-        found = workspace.newest(stream, key, cursor_of(request))
-        return page(found, limit, _of_record, workspace.payload)
+        parent = _parent(workspace, stream, key) if stream in PARENTS else ""
+        limit = limit_of(request, default=default, highest=highest)
+        found = workspace.newest(stream, parent, cursor_of(request))
+        return page(found, limit, of_record, workspace.payload)
 
     return answer
+
+
+def _belonging(stream: str) -> Answer:
+    def answer(workspace: Workspace, request: Request, rules: Rules, key: str) -> Body:
+        return {"data": workspace.belonging(stream, _parent(workspace, stream, key)) or None}
+
+    return answer
+
+
+def _parent(workspace: Workspace, stream: str, key: str) -> str:
+    parent = workspace.resolved(PARENTS[stream], key)
+    if parent is None:
+        raise _missing(PARENTS[stream])
+    return parent
 
 
 def _one_of(stream: str) -> Answer:
@@ -100,8 +105,32 @@ def _custom_fields(workspace: Workspace, request: Request, rules: Rules, key: st
     return {"data": [workspace.payload(field) for field in matching]}
 
 
+def _macros(workspace: Workspace, request: Request, rules: Rules, key: str) -> Body:
+    group = request.query.get("macro_group_id")
+    macros = workspace.listed("macros")
+    chosen = [one for one in macros if not group or one.fields["macro_group_id"] == group]
+    return {"data": [workspace.payload(macro) for macro in chosen]}
+
+
+def _responses(workspace: Workspace, request: Request, rules: Rules, key: str) -> Body:
+    survey, edge = _parent(workspace, "survey_responses", key), 0 if rules.inclusive else 1
+    after, before = (_query_time(request, f"submitted_{end}") for end in ("after", "before"))
+    people = {name: request.query.get(name) for name in ("account_id", "contact_id")}
+    limit = limit_of(request, default=100, highest=999)
+    found = (
+        response
+        for response in workspace.newest("survey_responses", survey, cursor_of(request))
+        if (after is None or response.created >= after + edge)
+        and (before is None or response.created <= before - edge)
+        and all(not one or response.fields[name] == one for name, one in people.items())
+    )
+    return page(found, limit, of_record, workspace.payload)
+
+
 def _issues(workspace: Workspace, request: Request, rules: Rules, key: str) -> Body:
     start, end = _query_time(request, "start_time"), _query_time(request, "end_time")
+    if start is None or end is None:
+        raise Refusal(400, "start_time and end_time are required")
     if not 0 <= end - start <= millis(rules.max_list_days * DAY):
         raise Refusal(400, f"the time range must be at most {rules.max_list_days:g} days")
     limit = limit_of(request, default=20_000, lowest=0, highest=20_000)
@@ -109,7 +138,7 @@ def _issues(workspace: Workspace, request: Request, rules: Rules, key: str) -> B
     newest = (end + 1 - edge, "")
     cursor = cursor_of(request)
     found = _until(workspace.newest_issues(min(cursor, newest) if cursor else newest), start + edge)
-    return page(found, limit, _of_issue, workspace.issue_payload)
+    return page(found, limit, of_issue, workspace.issue_payload)
 
 
 def _until(issues: Iterator[Issue], created: int) -> Iterator[Issue]:
@@ -141,50 +170,6 @@ def _threads(workspace: Workspace, request: Request, rules: Rules, key: str) -> 
     return {"data": workspace.threads(_found(workspace, key).id) or None}
 
 
-def _search(workspace: Workspace, request: Request, rules: Rules, key: str) -> Body:
-    if not request.readable:
-        raise Refusal(400, "the body is not a JSON object")
-    limit = limit_of(request, default=100, highest=999)
-    cursor, wanted = cursor_of(request), request.asked.get("filter")
-    horizon = millis(workspace.clock() - rules.search_lag) if rules.search_lag else None
-    matches: Matches = _nothing_asked
-    span: tuple[int, int] | None = None
-    if wanted is not None:
-        matches, span = _compiled(workspace, wanted, rules, horizon)
-    text = str(request.asked.get("search_text") or "").lower()
-    found = (
-        issue
-        for issue in workspace.newest_issues(cursor, span)
-        if issue.updated_as_of(horizon) is not None
-        and matches(issue)
-        and (not text or text in f"{issue.title} {issue.body_html}".lower())
-    )
-    return page(found, limit, _of_issue, workspace.issue_payload)
-
-
-def _compiled(
-    workspace: Workspace, wanted: Any, rules: Rules, horizon: int | None
-) -> tuple[Matches, tuple[int, int] | None]:
-    """The filter as a function, and the span of updated_at that the index can answer for."""
-    fields = workspace.listed("custom_fields")
-    slugs = {f.fields["slug"] for f in fields if f.fields["object_type"] == "issue"}
-    known = FilterRules(frozenset(slugs | {"priority"}), rules.inclusive, horizon)
-    matches = matcher(wanted, known)
-    start, end = updated_span(wanted)
-    if start is None and end is None:
-        return matches, None
-    width = (millis(workspace.clock()) if end is None else end) - (start or 0)
-    if rules.max_window_days is not None and width > millis(rules.max_window_days * DAY):
-        days = f"{rules.max_window_days:g}"
-        raise Refusal(400, f"the updated_at time range must be at most {days} days")
-    lagging = horizon is not None
-    return matches, None if lagging else (start or 0, _FAR if end is None else end)
-
-
-def _nothing_asked(issue: Issue) -> bool:
-    return True
-
-
 def _found(workspace: Workspace, key: str) -> Issue:
     issue = workspace.find_issue(key)
     if issue is None:
@@ -196,21 +181,12 @@ def _missing(stream: str) -> Refusal:
     return Refusal(404, f"no such record in {stream}", "not_found")
 
 
-def _query_time(request: Request, name: str) -> int:
+def _query_time(request: Request, name: str) -> int | None:
+    given = request.query.get(name)
     try:
-        return read(request.query[name])
-    except KeyError:
-        raise Refusal(400, f"{name} is required") from None
+        return read(given) if given else None
     except ValueError:
         raise Refusal(400, f"{name} is not an RFC 3339 time") from None
-
-
-def _of_record(record: Record) -> Position:
-    return record.created, record.key
-
-
-def _of_issue(issue: Issue) -> Position:
-    return issue.created, issue.id
 
 
 def _of_message(message: Message) -> Position:
@@ -230,19 +206,35 @@ ROUTES = (
     Route("GET", "/custom-fields", _custom_fields),
     Route("GET", "/knowledge-bases", _all_of("knowledge_bases")),
     Route("GET", "/knowledge-bases/{id}", _one_of("knowledge_bases")),
+    Route("GET", "/knowledge-bases/{id}/articles", _pages_of("articles"), allowance_before=20),
     Route(
-        "GET",
-        "/knowledge-bases/{id}/articles",
-        _pages_of("articles", parent="knowledge_bases"),
-        allowance_before=20,
+        "GET", "/knowledge-bases/{id}/collections", _belonging("collections"), allowance_before=20
     ),
     Route("GET", "/ticket-forms", _all_of("ticket_forms")),
     Route("GET", "/user-roles", _all_of("user_roles")),
     Route("GET", "/activity-types", _all_of("activity_types"), allowance_before=10),
     Route("GET", "/issue-statuses", _all_of("issue_statuses"), allowance_before=10),
     Route("GET", "/issues", _issues, 30, 10),
-    Route("POST", "/issues/search", _search, 120, 20),
+    Route("POST", "/issues/search", search_issues, 120, 20),
     Route("GET", "/issues/{id}", _issue),
     Route("GET", "/issues/{id}/messages", _messages, 120, 20),
     Route("GET", "/issues/{id}/threads", _threads, 120, 20),
+    Route("GET", "/issues/{id}/followers", _belonging("issue_followers")),
+    Route("GET", "/issues/{id}/voice-calls", _belonging("issue_voice_calls"), 300, 20),
+    Route("GET", "/accounts/{id}/relationships", _belonging("account_relationships")),
+    Route("POST", "/call-recordings/search", search_of("call_recordings", highest=1000), 120, 20),
+    Route("GET", "/surveys", _all_of("surveys")),
+    Route("GET", "/surveys/{id}/responses", _responses),
+    Route("GET", "/macros", _macros),
+    Route("GET", "/macro-groups", _all_of("macro_groups")),
+    Route("GET", "/training-data", _all_of("training_data")),
+    Route("POST", "/projects/search", search_of("projects"), 120, 20),
+    Route("POST", "/milestones/search", search_of("milestones"), 120, 20),
+    Route("POST", "/tasks/search", search_of("tasks"), 120, 20),
+    Route("GET", "/tasks", _pages_of("tasks")),
+    Route("GET", "/tasks/{id}/comments", _belonging("task_comments")),
+    Route("POST", "/feature-requests/search", search_feature_requests, 120, 20),
+    Route("GET", "/audit-logs", _pages_of("audit_logs")),
+    Route("POST", "/audit-logs/search", search_of("audit_logs"), 120, 10),
+    Route("GET", "/custom-objects/{type}", _pages_of("custom_objects", default=25, highest=100)),
 )

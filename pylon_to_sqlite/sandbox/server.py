@@ -17,6 +17,7 @@ import httpx
 from .answers import Response
 from .api import Api
 from .faults import ELSEWHERE, BrokenConnection
+from .files import FILES_HOST, FILES_PATH
 
 _ERRORS: dict[str, type[httpx.TransportError]] = {
     "reset": httpx.ReadError,
@@ -39,10 +40,12 @@ class SandboxTransport(httpx.BaseTransport):
             raise httpx.ConnectError("a redirect was followed to another host", request=request)
         query = dict(request.url.params.multi_items())
         headers = dict(request.headers.items())
+        asked = request.method, request.url.path, query, headers
         try:
-            answer = self.api.handle(
-                request.method, request.url.path, query, headers, request.read()
-            )
+            if request.url.host == FILES_HOST:
+                answer = self.api.fetch(*asked)
+            else:
+                answer = self.api.handle(*asked, request.read())
         except BrokenConnection as broken:
             raise _ERRORS[broken.kind](broken.kind, request=request) from broken
         return httpx.Response(
@@ -61,6 +64,11 @@ class Server:
     def url(self) -> str:
         """Where it listens."""
         return f"http://127.0.0.1:{self._http.server_address[1]}"
+
+    @property
+    def files_url(self) -> str:
+        """Where it has the files of the host that the API's addresses name."""
+        return f"{self.url}{FILES_PATH}"
 
     def start(self) -> Server:
         """Serve in the background."""
@@ -130,9 +138,14 @@ class _Connection(BaseHTTPRequestHandler):
             server.stopping.wait(server.latency)
         parts = urlsplit(self.path)
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
-        headers = dict(self.headers.items())
+        headers, path = dict(self.headers.items()), unquote(parts.path)
+        of_files = headers.get("Host") == FILES_HOST or path.startswith(f"{FILES_PATH}/")
         try:
-            answer = server.api.handle(self.command, unquote(parts.path), query, headers, body)
+            if of_files:
+                path = path.removeprefix(FILES_PATH)
+                answer = server.api.fetch(self.command, path, query, headers)
+            else:
+                answer = server.api.handle(self.command, path, query, headers, body)
         except BrokenConnection as broken:
             self._break_off(broken)
         else:

@@ -8,8 +8,11 @@ import time
 from bisect import insort
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
-from .directory import Directory, locked, readable
+from .belongings import Belongings
+from .directory import locked, readable
+from .files import FILES_HOST
 from .payloads import fresh, issue_payload, message_payload, thread_payload, varied
 from .records import Fields, Issue, Message, Thread, merged_custom_fields
 from .timeline import Position, Timeline
@@ -21,7 +24,7 @@ _ATTRIBUTES = frozenset(
 _REDACTED = "<p><em>This message has been redacted.</em></p>"
 
 
-class Workspace(Directory):
+class Workspace(Belongings):
     """One organization's Pylon: change it with these methods, and `api.Api` serves what it holds.
 
     `at` is everywhere the epoch second at which something happens, by default the clock's now.
@@ -41,6 +44,7 @@ class Workspace(Directory):
             "name": name,
             "user": {"id": self.new_id(), "email": "api@northwind.example"},
         }
+        self.files: dict[str, bytes] = {}  # by path, see files.py
         self._issues: dict[str, Issue] = {}
         self._ids: dict[int, str] = {}  # by number
         self._deleted: dict[str, Issue] = {}
@@ -226,6 +230,10 @@ class Workspace(Directory):
         target.touches += gone.touches
         target.latest_message = max(target.latest_message or 0, gone.latest_message or 0) or None
         gone.messages = []
+        for follower in self.children("issue_followers", other):
+            self.remove("issue_followers", follower.key)
+            self.add_follower(into, follower.fields["id"], at=follower.created / 1000, touch=False)
+        self._hand_over("issue_voice_calls", other, into)
         self.delete_issue(other)
         self._touch(target, self.moment(at))
 
@@ -251,6 +259,13 @@ class Workspace(Directory):
         """An issue as the API gives it now."""
         return issue_payload(issue, self.book)
 
+    def resolved(self, stream: str, key: str) -> str | None:
+        """The key of the record that a path may mean by `key`, or None when there is none."""
+        if stream != "issues":
+            return super().resolved(stream, key)
+        issue = self.find_issue(key)
+        return issue.id if issue else None
+
     def find_issue(self, id_or_number: str) -> Issue | None:
         """An issue by its id or its number."""
         key = self._ids.get(int(id_or_number)) if id_or_number.isdecimal() else id_or_number
@@ -270,6 +285,12 @@ class Workspace(Directory):
                 few = sorted(((self._issues[key].created, key) for _, key in found), reverse=True)
                 return (self._issues[at[1]] for at in few if before is None or at < before)
         return (self._issues[key] for _, key in self._created.newest(before))
+
+    def add_file(self, name: str, content: bytes) -> str:
+        """Keep a file of this content. Answers its address, for `file_urls` and the like."""
+        path = f"/{self.new_id()}/{name}"
+        self.files[path] = content
+        return f"https://{FILES_HOST}{quote(path)}"
 
     @locked
     def snapshot(self) -> Workspace:
@@ -339,6 +360,12 @@ class Workspace(Directory):
     def _touch_around(self, message: str, at: float | None, touch: bool) -> None:
         if touch:
             self._touch(self._issues[self._messages[message].issue], self.moment(at))
+
+    def _touch_parent(self, stream: str, key: str, ms: int) -> None:
+        if stream != "issues":
+            super()._touch_parent(stream, key, ms)
+        else:
+            self._touch(self._issues[key], ms)
 
     def _touch(self, issue: Issue, ms: int) -> None:
         issue.updated = max(issue.updated, ms)

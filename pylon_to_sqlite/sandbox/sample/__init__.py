@@ -9,6 +9,7 @@ from __future__ import annotations
 from random import Random
 
 from ..workspace import Workspace
+from .around import Surroundings
 from .casting import Desk
 from .office import customers, library, settings, staff, strangers
 from .scripts import chunks
@@ -29,3 +30,4 @@ def fill(workspace: Workspace, *, now: float, seed: int = 7) -> None:
     library(workspace, team, random, now)
     scripts = [script for name in _CONVERSATIONS for script in chunks(f"conversations_{name}.txt")]
     Desk(workspace, team, accounts, others, random, start, now).play(scripts)
+    Surroundings(workspace, team, accounts, Random(seed + 1), now).fill()

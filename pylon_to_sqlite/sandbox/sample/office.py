@@ -29,7 +29,16 @@ def settings(workspace: Workspace, start: float) -> None:
         workspace.add("issue_statuses", at=start, **known)
     for label in desk["activity_types"]:
         workspace.add("activity_types", label=label, at=start)
-    for field in desk["custom_fields"]:
+    custom_fields(workspace, desk["custom_fields"], start)
+    for form in desk["forms"]:
+        url = f"https://support.northwind.example/forms/{_address(form['name'], '-')}"
+        form["fields"] = [_form_field(slug) for slug in form["fields"]]
+        workspace.add("ticket_forms", at=start, url=url, **form)
+
+
+def custom_fields(workspace: Workspace, fields: list[dict[str, Any]], start: float) -> None:
+    """Custom fields as they are in the files, where options are labels by their slugs."""
+    for field in fields:
         options = field.pop("options", {})
         if options:
             named = [
@@ -38,10 +47,6 @@ def settings(workspace: Workspace, start: float) -> None:
             ]
             field["select_metadata"] = {"options": named}
         workspace.add("custom_fields", at=start, **field)
-    for form in desk["forms"]:
-        url = f"https://support.northwind.example/forms/{_address(form['name'], '-')}"
-        form["fields"] = [_form_field(slug) for slug in form["fields"]]
-        workspace.add("ticket_forms", at=start, url=url, **form)
 
 
 def _form_field(slug: str) -> dict[str, str]:
