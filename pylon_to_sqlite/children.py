@@ -24,6 +24,10 @@ class Result:
     counts: Counts = field(default_factory=Counts)
     read: int = 0
     error: str | None = None
+    missing: str | None = None
+    """Why Pylon does not give it to this workspace or token, where it never did."""
+    is_cut_off: bool = False
+    """Whether there may be more than Pylon gives."""
     ended: bool = False
     version: int = 0
     """Grows with all that is committed of its records."""
@@ -69,7 +73,9 @@ class Parts:
     def failure(self) -> PylonError | None:
         """One error for all, if that is what it comes to."""
         if self.failures or (self.unknown and len(self.unknown) == self.total):
-            return combined(self.failures or self.unknown, f"{self.total} parts")
+            errors = self.failures or self.unknown
+            are_all = len(errors) == self.total
+            return combined(errors, f"{self.total} parts", are_all=are_all)
         return None
 
 
@@ -154,8 +160,10 @@ class StaleParents:
         return Unavailable(f"{error}; the rest was not tried") if self.is_stopped else error
 
 
-def combined(errors: Sequence[PylonError], among: str) -> PylonError:
-    """One error for several, which all failed alike or not: the first one is told."""
-    if len(errors) == 1:
+def combined(errors: Sequence[PylonError], among: str, *, are_all: bool = False) -> PylonError:
+    """One error for several, which all failed alike or not: the first one is told. Where nothing
+    but the same refusal came for `are_all` there was, it is that."""
+    refusals = {one.status for one in errors}
+    if len(errors) == 1 or (are_all and refusals in ({403}, {404})):
         return errors[0]
     return Unavailable(f"{len(errors)} of {among} failed, the first with: {errors[0]}")

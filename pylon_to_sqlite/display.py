@@ -107,8 +107,13 @@ class Display:
             self._working.pop(name, None)
             if result.error:
                 self._line(f"{name}: failed: {shown(result.error)}")
-            elif not self.quiet:
-                self._line(f"{name}: {_counted(result.counts.new, result.counts.changed)}")
+            elif self.quiet:
+                return
+            elif result.missing:
+                self._line(f"{name}: not available: {shown(result.missing)}")
+            else:
+                more = f"; Pylon gives {result.stream.limit:,} only" if result.is_cut_off else ""
+                self._line(f"{name}: {_counted(result.counts.new, result.counts.changed)}{more}")
 
     def summary(self, outcome: Outcome, requests: int, waited: float, took: float) -> None:
         """The run as a whole."""

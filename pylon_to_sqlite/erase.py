@@ -10,7 +10,8 @@ from pylon_to_sqlite.purge import ERASED
 from pylon_to_sqlite.rows import OURS
 from pylon_to_sqlite.schema import TABLES
 from pylon_to_sqlite.stream import Stream
-from pylon_to_sqlite.streams import ISSUES, STREAMS
+from pylon_to_sqlite.streams import STREAMS
+from pylon_to_sqlite.support_streams import ISSUES
 
 _OLD = "deleted_at <= :until"
 

@@ -60,6 +60,13 @@ def _complete(db: Database, table: Table, now: str) -> None:
     there = {one.name.lower(): one for one in db.table(table.name).columns}
     news = {name.lower(): name for name in added(db, table.name)}
     known = {news[one.name.lower()]: one for one in table.columns if one.name.lower() in news}
+    keys = {key.column for key in db.table(table.name).foreign_keys}
+    # A field that was no reference to the version that made it.
+    known |= {
+        one.name: one
+        for one in table.columns
+        if one.refers and one.name.lower() in there.keys() - news.keys() and one.name not in keys
+    }
     if known:
         _adopt(db, table, known, now)
     for column in table.columns:

@@ -13,7 +13,7 @@ from pylon_to_sqlite.plan import Page, Request, iso, moment, request_by_id
 from pylon_to_sqlite.rows import rows_of
 from pylon_to_sqlite.store import Store
 from pylon_to_sqlite.stream import Stream
-from pylon_to_sqlite.streams import CONTACTS, USERS
+from pylon_to_sqlite.support_streams import CONTACTS, USERS
 
 AGAIN_AFTER = timedelta(days=1)
 
@@ -116,7 +116,7 @@ class LookUps:
             self._looked = looked
             before = iso(moment(self.wall()) - self.again_after)
             # Without its list, nobody knows who is in none.
-            is_read = self.result.ended and not self.result.error
+            is_read = self.result.ended and not (self.result.error or self.result.missing)
             found = self.store.unlisted(self.stream, before) if is_read else []
             self._left.extend(key for key in found if key not in self._asked)
             self._asked.update(found)

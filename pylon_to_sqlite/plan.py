@@ -10,8 +10,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 from urllib.parse import quote
 
 from pylon_to_sqlite.errors import Unexpected
-from pylon_to_sqlite.stream import Link, Stream
-from pylon_to_sqlite.streams import PAGE
+from pylon_to_sqlite.stream import PAGE, Link, Stream
 
 # A window begins this long before the watermark: payload times are cut to seconds, and others
 # saw changes become searchable seconds to minutes late. Upserts make the overlap free.

@@ -15,7 +15,7 @@ from pylon_to_sqlite.lanes import Steps
 from pylon_to_sqlite.plan import Comparison, Window
 from pylon_to_sqlite.rows import rows_of
 from pylon_to_sqlite.store import Store
-from pylon_to_sqlite.streams import ISSUES
+from pylon_to_sqlite.support_streams import ISSUES
 
 EVERY = timedelta(days=1)
 # Seconds of creation that one question may span: a year at most since autumn 2026, thirty days

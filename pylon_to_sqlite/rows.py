@@ -124,6 +124,21 @@ def rows_of(stream: Stream, record: object, given: Mapping[str, str] | None = No
     return Rows(row, rows, *told)
 
 
+def rows_of_page(
+    stream: Stream, records: Sequence[object], part: str | None, asked: str
+) -> list[Rows]:
+    """The rows of all records of a page; `part` is the parent's key or the parameter's value that
+    `asked`, the method and path of the question, was about. Raises Unexpected, saying where."""
+    given = None if part is None else {stream.part_column: part}
+    found = []
+    for position, record in enumerate(records):
+        try:
+            found.append(rows_of(stream, record, given))
+        except Unexpected as error:
+            raise Unexpected(f"{asked}: {error} (record {position} of its page)") from None
+    return found
+
+
 def _flat(
     shape: _Shape,
     record: Record,

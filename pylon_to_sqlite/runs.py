@@ -53,14 +53,22 @@ class Runs:
             )
 
     def end_stream(
-        self, run: int, stream: str, error: str | None, counts: Counts, now: str
+        self,
+        run: int,
+        stream: str,
+        error: str | None,
+        missing: str | None,
+        counts: Counts,
+        now: str,
     ) -> None:
+        """`error` tells why it failed, `missing` why Pylon does not have it."""
+        outcome = "failed" if error else "not available" if missing else "ok"
         with self.transactions.one():
             self.db.execute(
                 "UPDATE _pylon_run_streams SET ended_at = ?, outcome = ?, error = ?,"
                 " rows_new = ?, rows_changed = ?, rows_gone = ? WHERE run = ? AND stream = ?",
                 [
-                    *(now, "failed" if error else "ok", error),
+                    *(now, outcome, error or missing),
                     *(counts.new, counts.changed, counts.gone, run, stream),
                 ],
             )

@@ -59,6 +59,10 @@ def status_of(path: Path, now: str) -> Status:
 
 def _stream(connection: sqlite3.Connection, stream: Stream, now: str) -> StreamStatus:
     checkpoint = _checkpoint(connection, stream)
+    there = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
+    if connection.execute(there, [stream.name]).fetchone() is None:
+        # An earlier version made the file, and no sync has been since.
+        return StreamStatus(stream.name, 0, 0, 0, None, None, None, None, None, None)
     stale = None
     if stream.is_by_staleness:
         params = {"stream": stream.name, "now": now, "full": checkpoint.full}

@@ -27,7 +27,7 @@ from pylon_to_sqlite.runs import Counts, Runs
 from pylon_to_sqlite.schema import TABLES, VERSION, live
 from pylon_to_sqlite.stale import Parent, count_stale, stale
 from pylon_to_sqlite.stream import Stream
-from pylon_to_sqlite.streams import ISSUES
+from pylon_to_sqlite.support_streams import ISSUES
 from pylon_to_sqlite.tables import Tables
 from pylon_to_sqlite.transactions import BUSY_SECONDS, NOTICE, Transactions
 

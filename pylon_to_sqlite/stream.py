@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+# Pylon documents "above 0 and below 1000"; 999 works.
+PAGE = 999
+
 Kind = Literal["text", "html", "plain", "time", "integer", "real", "boolean", "array", "object"]
 
 
@@ -68,6 +71,8 @@ class Stream:
     """Whether each parent has children: none at all is believed only when it comes twice."""
     limit: int = 0
     """Records a page to ask for; 0 where the endpoint has no such parameter."""
+    is_cut_off: bool = False
+    """Whether Pylon gives no more than `limit`, without a word: a full list may lack some."""
     by_id: bool = False
     """Whether a record that only a reference tells of is asked for by its id, at path/id."""
     params: tuple[tuple[str, str], ...] = ()

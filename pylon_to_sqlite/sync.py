@@ -18,11 +18,11 @@ from pylon_to_sqlite.lanes import Lanes, Steps
 from pylon_to_sqlite.lookups import AGAIN_AFTER, look_ups
 from pylon_to_sqlite.plan import Checkpoint, Page, Request
 from pylon_to_sqlite.reconcile import Compared, Reconciliation
-from pylon_to_sqlite.rows import Rows, rows_of
+from pylon_to_sqlite.rows import Rows, rows_of_page
 from pylon_to_sqlite.stale import Parent
 from pylon_to_sqlite.store import Store
 from pylon_to_sqlite.stream import Stream
-from pylon_to_sqlite.streams import ISSUES
+from pylon_to_sqlite.support_streams import ISSUES
 
 # A walk whose cursor Pylon refuses begins again; more often than this, something else is wrong.
 RESTARTS = 2
@@ -132,11 +132,23 @@ class Sync:
         self._end(stream)
 
     def _fail(self, stream: Stream, error: PylonError) -> None:
-        """Note why the stream failed. A refused token ends the run."""
-        self.results[stream.name].error = str(error)
+        """Note why the stream failed, or that Pylon does not give it. A refused token ends the
+        run."""
+        result = self.results[stream.name]
+        if self._is_missing(stream, error):
+            result.missing = str(error)
+        else:
+            result.error = str(error)
         if isinstance(error, Unauthorized):
             self._record(self.results[stream.name])
             raise error
+
+    def _is_missing(self, stream: Stream, error: PylonError) -> bool:
+        """Whether a plan, the token's rights or this year's API do not have the stream: that is no
+        failure, unless it has answered before. Without issues nothing is worth having."""
+        if stream is ISSUES or stream.is_by_staleness or error.status not in (403, 404):
+            return False
+        return not self.store.has_been_read(stream)
 
     def _end(self, stream: Stream) -> None:
         result = self.results[stream.name]
@@ -145,8 +157,8 @@ class Sync:
         self.on_result(result)
 
     def _record(self, result: Result) -> None:
-        name, error, counts = result.stream.name, result.error, result.counts
-        self.store.runs.end_stream(self._run, name, error, counts, self.wall())
+        told = (result.error, result.missing, result.counts, self.wall())
+        self.store.runs.end_stream(self._run, result.stream.name, *told)
 
     def _has_ended(self, stream: Stream | None) -> bool:
         return stream is None or self.results[stream.name].ended
@@ -187,7 +199,10 @@ class Sync:
         self.store.begin_walk(stream)
         yield from self._read_pages(stream, Checkpoint())
         self._complete(stream, Checkpoint())
-        self._end_walk(stream, None)
+        result = self.results[stream.name]
+        result.is_cut_off = stream.is_cut_off and result.read >= stream.limit
+        if not result.is_cut_off:
+            self._end_walk(stream, None)
         if stream.name in REQUESTERS:
             self.store.decide_requesters(self.wall())
 
@@ -215,7 +230,7 @@ class Sync:
         if failure := parts.failure():
             raise failure
         parent = parts.stream.parent
-        if parent and self.results[parent.name].error:
+        if parent and (self.results[parent.name].error or self.results[parent.name].missing):
             # Of the parents that are not known nothing was asked.
             return
         self._complete(parts.stream, Checkpoint())
@@ -269,7 +284,8 @@ class Sync:
             is_saved = is_asked_again = False
             plan.see(request, page, seen)
             checkpoint = plan.advance(checkpoint, plan.told(page, self.source.now()))
-            batch = _rows(stream, request, page, part)
+            asked = f"{request.method} {request.path}"
+            batch = rows_of_page(stream, page.records, part, asked)
             saved = checkpoint if part is None else Checkpoint()
             result.counts.add(self.store.commit(stream, batch, saved, self.wall()))
             result.read += len(batch)
@@ -344,7 +360,8 @@ class Sync:
                 if page.is_bare or stream.always_some or self.store.has(stream, parent.key):
                     continue
             plan.see(request, page, seen)
-            batch.extend(_rows(stream, request, page, parent.key))
+            asked = f"{request.method} {request.path}"
+            batch.extend(rows_of_page(stream, page.records, parent.key, asked))
             read_at = min(read_at, page.told_at or read_at)
             if page.cursor is None:
                 break
@@ -379,16 +396,3 @@ def _is_no_further(before: Checkpoint, after: Checkpoint) -> bool:
     """Whether a window was read and neither end of what is in the mirror has moved."""
     is_later = (after.watermark or "") > (before.watermark or "")
     return not is_later and after.since == before.since
-
-
-def _rows(stream: Stream, request: Request, page: Page, part: str | None) -> list[Rows]:
-    given = None if part is None else {stream.part_column: part}
-    rows = []
-    for position, record in enumerate(page.records):
-        try:
-            rows.append(rows_of(stream, record, given))
-        except Unexpected as error:
-            raise Unexpected(
-                f"{request.method} {request.path}: {error} (record {position} of its page)"
-            ) from None
-    return rows

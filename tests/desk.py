@@ -63,7 +63,44 @@ def open_desk(workspace: Workspace, issues: int = 4) -> Desk:
     desk = Desk(workspace, agents, team, accounts, contacts, base, articles, [])
     for number in range(issues):
         open_issue(desk, number)
+    open_the_rest(desk)
     return desk
+
+
+def open_the_rest(desk: Desk) -> None:
+    """Two of each kind of record beyond support itself."""
+    workspace, (account, *_), (contact, *_) = desk.workspace, desk.accounts, desk.contacts
+    for number in range(2):
+        add_the_rest(workspace, number, desk.base, account, contact, desk.agents[0])
+
+
+def add_the_rest(
+    workspace: Workspace, number: int, base: str, account: str, contact: str, agent: str
+) -> None:
+    """One of each kind of record beyond support itself, each naming others."""
+    outer = workspace.add_collection(base, title=f"Outer {number}")
+    workspace.add_collection(base, title=f"Inner {number}", parent_collection_id=outer)
+    group = workspace.add("macro_groups", title=f"Group {number}")
+    workspace.add("macros", name=f"Macro {number}", macro_group_id=group)
+    workspace.add("training_data", name=f"Handbook {number}")
+    project = workspace.add("projects", name=f"Project {number}", account=account, owner_id=agent)
+    milestone = workspace.add(
+        "milestones", name=f"Milestone {number}", account=account, project=project
+    )
+    assignee = agent if number % 2 else contact
+    task = workspace.add(
+        "tasks",
+        title=f"Task {number}",
+        account=account,
+        project=project,
+        milestone=milestone,
+        assignee=assignee,
+    )
+    workspace.add("tasks", title=f"Part of {number}", parent_task_id=task)
+    workspace.add("feature_requests", title=f"Wish {number}", account_ids=[account])
+    survey = workspace.add("surveys", name=f"Survey {number}")
+    workspace.add_survey_response(survey, account_id=account, contact_id=contact)
+    workspace.add("call_recordings", title=f"Call {number}", account_id=account)
 
 
 def open_issue(desk: Desk, number: int) -> str:

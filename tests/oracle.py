@@ -41,6 +41,20 @@ SCALARS = {
     " resolution_seconds business_hours_resolution_seconds resolution_breach_time"
     " snoozed_until_time active_time_seconds business_hours_active_time_seconds"
     " number_of_touches customer_portal_visible author_unverified link",
+    "knowledge_base_collections": "id title slug description icon created_at parent_collection_id",
+    "macro_groups": "id title created_at updated_at",
+    "macros": "id name macro_group_id text_type text_html has_actions created_at updated_at",
+    "training_data": "id name type visibility exclude_from_kb_search created_at updated_at",
+    "projects": "id name owner_id description_html start_date end_date is_archived archived_at"
+    " customer_portal_visible created_at updated_at",
+    "milestones": "id name due_date created_at updated_at",
+    "tasks": "id title status body_html parent_task_id due_date customer_portal_visible"
+    " created_at updated_at",
+    "feature_requests": "id title description request_status evidence_count created_at updated_at",
+    "surveys": "id name type updated_at",
+    "survey_responses": "id account_id contact_id submitted_at",
+    "call_recordings": "id title source account_id start_time end_time duration_ms summary url"
+    " external_id calendar_event_id created_at updated_at",
     "issue_threads": "id name source channel_id thread_id",
     "issue_messages": "id is_private timestamp message_html source thread_id",
 }
@@ -55,6 +69,12 @@ JSON = {
     "issues": "tags time_in_status_seconds business_hours_time_in_status_seconds"
     " active_time_by_user team_slas attachment_urls slack chat_widget_info",
     "issue_messages": "file_urls email_info",
+    "knowledge_base_collections": "visibility_config",
+    "macros": "actions visibility",
+    "training_data": "scrape_status",
+    "tasks": "subtask_ids",
+    "feature_requests": "account_ids portal_visible_to_account_ids",
+    "call_recordings": "participant_emails",
 }
 REFERENCES = {
     "accounts": {"owner_id": "owner"},
@@ -66,6 +86,9 @@ REFERENCES = {
         "team_id": "team",
         "parent_issue_group_id": "parent_issue_group",
     },
+    "projects": {"account_id": "account", "project_template_id": "project_template"},
+    "milestones": {"account_id": "account", "project_id": "project"},
+    "tasks": {"account_id": "account", "project_id": "project", "milestone_id": "milestone"},
 }
 TEXTS = {
     "knowledge_base_articles": {
@@ -74,6 +97,14 @@ TEXTS = {
     },
     "issues": {"body_text": "body_html"},
     "issue_messages": {"message_text": "message_html"},
+    "macros": {"text": "text_html"},
+    "projects": {"description_text": "description_html"},
+    "tasks": {"body_text": "body_html"},
+}
+CHILDREN = {
+    "knowledge_base_articles": ("articles", "knowledge_base_id", "knowledge_bases"),
+    "knowledge_base_collections": ("collections", "knowledge_base_id", "knowledge_bases"),
+    "survey_responses": ("survey_responses", "survey_id", "surveys"),
 }
 OWNERS = {
     **dict.fromkeys(["account_domains", "account_tags", "account_external_ids"], "accounts"),
@@ -82,6 +113,16 @@ OWNERS = {
     **dict.fromkeys(["issue_tags", "issue_csat_responses", "issue_external_issues"], "issues"),
     **dict.fromkeys(["issue_child_issues", "issue_custom_fields"], "issues"),
     "team_members": "teams",
+    "training_data_documents": "training_data",
+    **dict.fromkeys(
+        ["feature_request_accounts", "feature_request_custom_fields"], "feature_requests"
+    ),
+    "project_custom_fields": "projects",
+    "task_custom_fields": "tasks",
+    **dict.fromkeys(
+        ["call_recording_participants", "call_recording_custom_fields"], "call_recordings"
+    ),
+    "survey_answers": "survey_responses",
 }
 NOT_COMPARED = {"synced_at", "deleted_at", "placeholder"}
 
@@ -90,7 +131,15 @@ def expected(workspace: Workspace) -> Expected:
     """Every table and its rows."""
     found: Expected = {}
     for stream in SCALARS:
-        if stream in ("knowledge_base_articles", "issue_threads", "issue_messages"):
+        if stream in ("issue_threads", "issue_messages"):
+            continue
+        if stream in CHILDREN:
+            kind, owner, parents = CHILDREN[stream]
+            found[stream] = [
+                {**_row(stream, child), owner: parent["id"]}
+                for parent in workspace.records(parents)
+                for child in workspace.belonging(kind, parent["id"])
+            ]
             continue
         found[stream] = [_row(stream, payload) for payload in workspace.records(stream)]
     issues = workspace.records("issues")
@@ -101,10 +150,13 @@ def expected(workspace: Workspace) -> Expected:
     found["issues"] = [
         {**_row("issues", issue), **_requester(workspace, issue)} for issue in issues
     ]
-    found["knowledge_base_articles"] = [
-        {**_row("knowledge_base_articles", article), "knowledge_base_id": base["id"]}
-        for base in workspace.records("knowledge_bases")
-        for article in workspace.articles(base["id"])
+    found["tasks"] = [
+        {
+            **_row("tasks", task),
+            "assignee_user_id": _dig(task.get("assignee") or {}, "user", "id"),
+            "assignee_contact_id": _dig(task.get("assignee") or {}, "contact", "id"),
+        }
+        for task in workspace.records("tasks")
     ]
     found["issue_threads"] = [
         {**_row("issue_threads", thread), "issue_id": issue["id"]}
@@ -188,6 +240,28 @@ def _links(workspace: Workspace) -> Expected:
         "account_custom_fields": list(_custom(accounts, "account_id")),
         "contact_custom_fields": list(_custom(contacts, "contact_id")),
         "issue_custom_fields": list(_custom(issues, "issue_id")),
+        **_further_links(workspace),
+    }
+
+
+def _further_links(workspace: Workspace) -> Expected:
+    data, requests = workspace.records("training_data"), workspace.records("feature_requests")
+    calls, responses = workspace.records("call_recordings"), workspace.records("survey_responses")
+    documents = "id external_id file_name file_type file_size s3_key"
+    answers = "prompt question_type value"
+    return {
+        "training_data_documents": _objects(data, "training_data_id", "documents", documents),
+        "feature_request_accounts": _values(
+            requests, "feature_request_id", "account_ids", "account_id"
+        ),
+        "call_recording_participants": _values(
+            calls, "call_recording_id", "participant_emails", "email"
+        ),
+        "survey_answers": _objects(responses, "survey_response_id", "answers", answers),
+        "feature_request_custom_fields": list(_custom(requests, "feature_request_id")),
+        "project_custom_fields": list(_custom(workspace.records("projects"), "project_id")),
+        "task_custom_fields": list(_custom(workspace.records("tasks"), "task_id")),
+        "call_recording_custom_fields": list(_custom(calls, "call_recording_id")),
     }
 
 

@@ -363,13 +363,29 @@ def test_sync_brings_a_childs_parent(run: Run, filled: Workspace) -> None:
 
 def test_a_stream_that_fails_leaves_the_others_alone(run: Run, api: Api, filled: Workspace) -> None:
     """The exit status is 1, the other streams are there, and the next run mends it."""
-    api.misbehave("403", "/tags")
+    api.misbehave("400", "/tags")
     result = run("sync", "pylon.db")
     assert result.exit_code == 1
     assert result.stderr.splitlines()[-1] == "Failed: tags. Run it again to go on."
     assert rows("SELECT (SELECT count(*) FROM issues), (SELECT count(*) FROM tags)") == [(3, 0)]
     assert run("sync", "pylon.db").exit_code == 0
     assert rows("SELECT count(*) FROM tags") == [(2,)]
+
+
+def test_a_stream_that_never_answered_is_not_available_and_no_failure(
+    run: Run, api: Api, filled: Workspace
+) -> None:
+    """As where the plan lacks it, or the token's rights; one that has answered has failed."""
+    api.misbehave("403", "/(tags|surveys)", times=2)
+    result = run("sync", "pylon.db")
+    assert result.exit_code == 0
+    for stream in ("tags", "surveys"):
+        assert f"{stream}: not available: GET /{stream}: 403" in result.stderr
+    assert status(run)["tags"]["outcome"] == "not available"
+    assert run("sync", "pylon.db").exit_code == 0
+    assert rows("SELECT count(*) FROM tags") == [(2,)]
+    api.misbehave("403", "/tags")
+    assert run("sync", "pylon.db").exit_code == 1
 
 
 def test_a_token_that_ends_meanwhile_ends_the_run(run: Run, api: Api, filled: Workspace) -> None:
@@ -463,7 +479,7 @@ def test_status_of_a_mirror(run: Run, api: Api, filled: Workspace) -> None:
     """status tells of each stream what is there, how far it goes and how its last run ended."""
     run("sync", "pylon.db", "issues", "tags", "--since", "2026-06-01")
     filled.add("accounts", name="Cedar")
-    api.misbehave("403", "/accounts")
+    api.misbehave("400", "/accounts")
     run("sync", "pylon.db", "accounts")
     found = status(run)
     quiet = {"gone": 0, "placeholders": 0, "watermark": None, "since": None, "stale": None}
@@ -477,7 +493,7 @@ def test_status_of_a_mirror(run: Run, api: Api, filled: Workspace) -> None:
         "last_run": "some time", "outcome": "ok", "error": None,
     }  # fmt: skip
     error = found["accounts"].pop("error")
-    assert error.startswith("GET /accounts: 403 permission_denied: permission denied")
+    assert error.startswith("GET /accounts: 400")
     assert found["accounts"] == {
         **quiet, "rows": 0, "placeholders": 1, "last_run": "some time", "outcome": "failed"
     }  # fmt: skip

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from desk import Desk, open_desk, open_issue
+from desk import Desk, add_the_rest, open_desk, open_issue
 from mirroring import DAY, die, errors, rows, sync
 from oracle import differences
 from test_truth import Edited
@@ -50,7 +50,7 @@ class Drifting(SandboxTransport):
         response = super().handle_request(request)
         payload = json.loads(response.content)
         stream = stream_of(request.url.path)
-        if stream and "data" in payload:
+        if stream and payload.get("data"):
             records = payload["data"]
             for record in records if isinstance(records, list) else [records]:
                 self._alter(stream, record)
@@ -129,6 +129,7 @@ def busy(workspace: Workspace, clock: Any) -> Desk:
         workspace.add_article(desk.base, title=f"Article {number}")
         for stream in ("user_roles", "activity_types", "issue_statuses"):
             workspace.add(stream)
+        add_the_rest(workspace, number, desk.base, account, desk.contacts[0], owner)
     clock.sleep(DAY)
     return desk
 
@@ -141,6 +142,7 @@ def fields_of(workspace: Workspace) -> Payload:
         "issue_messages": [one for issue in issues for one in workspace.messages(issue)],
         "issue_threads": [one for issue in issues for one in workspace.threads(issue)],
         "knowledge_base_articles": [one for base in bases for one in workspace.articles(base)],
+        "knowledge_base_collections": workspace.records("collections"),
     }
     found = {}
     for stream in STREAMS:

@@ -25,7 +25,10 @@ FLOORS = (
     ("client", "answers", "lanes", "file", "auth", "metadata", "store"),
     SQL,
     ("plan", "rows", "limits", "address", "full_text"),
-    ("schema", "streams", "stream", "errors", "values", "text"),
+    (
+        *("schema", "streams", "support_streams", "further_streams", "stream"),
+        *("errors", "values", "text"),
+    ),
 )
 FLOOR = {module: len(FLOORS) - at for at, floor in enumerate(FLOORS) for module in floor}
 
@@ -60,6 +63,10 @@ BESIDE = {
     ("schema", "streams"),
     ("schema", "stream"),
     ("streams", "stream"),
+    ("streams", "support_streams"),
+    ("streams", "further_streams"),
+    ("support_streams", "stream"),
+    ("further_streams", "stream"),
     ("values", "stream"),
     ("values", "errors"),
     ("values", "text"),

@@ -126,7 +126,7 @@ def test_one_that_dies_goes_on_where_it_was(path: Path, workspace: Workspace, cl
     for _ in range(40):
         clock.sleep(60)
         before = api.count("GET /issues")
-        is_dead = die(path, api, clock, 26, reconcile=not asked)
+        is_dead = die(path, api, clock, 40, reconcile=not asked)
         asked.append(api.count("GET /issues") - before)
         if not is_dead:
             break

@@ -22,6 +22,7 @@ def remove(desk: Desk, stream: str) -> str:
     if stream == "knowledge_base_articles":
         workspace.remove_article(desk.articles[-1])
         return desk.articles[-1]
+    stream = stream.removeprefix("knowledge_base_") if "collections" in stream else stream
     key = workspace.listed(stream)[-1].key
     workspace.remove(stream, key)
     return key

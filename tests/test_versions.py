@@ -21,6 +21,7 @@ from pylon_to_sqlite.migrations import MIGRATIONS
 from pylon_to_sqlite.sandbox.api import Api
 from pylon_to_sqlite.sandbox.workspace import Workspace
 from pylon_to_sqlite.schema import FULL_TEXT, TABLES, VERSION, Table
+from pylon_to_sqlite.status import status_of
 from pylon_to_sqlite.store import Store
 from pylon_to_sqlite.stream import Column
 from pylon_to_sqlite.streams import STREAMS
@@ -112,6 +113,12 @@ def test_a_file_of_an_earlier_version_becomes_like_a_new_one(earlier: Path, tmp_
         {"value": str(VERSION)}
     ]
     check(earlier)
+
+
+def test_its_status_is_told_before_it_is_brought_up_to_date(earlier: Path) -> None:
+    told = {one.stream: one for one in status_of(earlier, NOW).streams}
+    assert told["issue_messages"].rows > 0
+    assert (told["projects"].rows, told["projects"].last_run) == (0, None)
 
 
 def test_its_words_are_found(earlier: Path) -> None:

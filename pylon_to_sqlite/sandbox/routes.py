@@ -224,6 +224,7 @@ ROUTES = (
     Route("GET", "/accounts/{id}/relationships", _belonging("account_relationships")),
     Route("POST", "/call-recordings/search", search_of("call_recordings", highest=1000), 120, 20),
     Route("GET", "/surveys", _all_of("surveys")),
+    Route("GET", "/surveys/{id}", _one_of("surveys")),
     Route("GET", "/surveys/{id}/responses", _responses),
     Route("GET", "/macros", _macros),
     Route("GET", "/macro-groups", _all_of("macro_groups")),
