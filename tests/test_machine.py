@@ -227,7 +227,7 @@ def data(path: Path) -> dict[str, list[Any]]:
 
 TestMirroring = Mirroring.TestCase
 TestMirroring.settings = settings(
-    max_examples=60,
+    max_examples=30,
     stateful_step_count=10,
     deadline=None,
     derandomize=True,
