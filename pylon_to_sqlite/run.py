@@ -142,9 +142,12 @@ def _run(
     if wishes.erase_deleted is not None:
         now = datetime.fromtimestamp(client.clock.now(), timezone.utc)
         erased = store.erase(iso(now - timedelta(days=wishes.erase_deleted)), iso(now))
-    has_changed = erased or any(one.counts.changed or one.counts.gone for one in results)
-    unpurged = store.purge(wall()) if has_changed else ""
-    return Outcome(me, results, store.tell_drift(), sync.compared, erased, unpurged)
+    found = sync.compared
+    counts = [one.counts for one in results]
+    has_changed = found.changed or found.gone or any(one.changed or one.gone for one in counts)
+    # Names that only references tell are in no count.
+    unpurged = store.purge(wall()) if has_changed or store.is_unpurged() else ""
+    return Outcome(me, results, store.tell_drift(), found, erased, unpurged)
 
 
 def _check_organization(path: Path, known: file.Mirror | None, me: Me) -> None:

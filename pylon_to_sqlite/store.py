@@ -21,7 +21,7 @@ from pylon_to_sqlite.plan import (
     read_again_at,
     restarted,
 )
-from pylon_to_sqlite.purge import purge
+from pylon_to_sqlite.purge import FILE, purge
 from pylon_to_sqlite.rows import Drift, Rows
 from pylon_to_sqlite.runs import Counts, Runs
 from pylon_to_sqlite.schema import TABLES, VERSION, live
@@ -327,6 +327,10 @@ class Store:
         """Note the fields that no record of this run had, though many here had them."""
         with self.transactions.one():
             self.tables.drifts.note_gone(now)
+
+    def is_unpurged(self) -> bool:
+        """Whether an index may hold words that are gone, or records were erased."""
+        return self._one("SELECT 1 FROM _pylon_unpurged WHERE name <> ? LIMIT 1", FILE) is not None
 
     def purge(self, now: str) -> str:
         """Leave nothing of words that were changed or deleted; gives why it must wait, if so."""

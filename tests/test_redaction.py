@@ -69,6 +69,19 @@ def test_redacted_words_are_nowhere_in_the_file(
     assert rows(path, "SELECT * FROM _pylon_unpurged") == []
 
 
+def test_what_only_the_comparison_finds_is_gone_in_the_same_run(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    desk.workspace.change_issue(desk.issues[1], title=SECRET)
+    clock.sleep(DAY)
+    sync(path, api, clock)
+    desk.workspace.change_issue(desk.issues[1], title="Redacted", touch=False)
+    clock.sleep(DAY)
+    assert sync(path, api, clock).compared.changed == 1
+    assert rows(path, "SELECT * FROM _pylon_unpurged") == []
+    assert traces(path) == []
+
+
 def test_while_another_program_reads_it_is_said_and_done_next_time(
     path: Path, desk: Desk, api: Api, clock: Any, told: str
 ) -> None:
