@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from desk import Desk, open_issue
-from mirroring import DAY, TOKEN, live, rows
+from mirroring import DAY, TOKEN, rows
 from oracle import differences
 from test_sync import change_everything
 
