@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -132,7 +133,7 @@ def _run(
         for stream in streams:
             if stream.is_by_staleness and stream.parent is ISSUES:
                 store.doubt_children(stream, since, client.now())
-    run = store.runs.begin(version("pylon-to-sqlite"), wall())
+    run = store.runs.begin(_version(), wall())
     sync = Sync(
         Reading(client, store, wall, choice, on_progress=on_progress, on_result=on_result),
         since=wishes.since,
@@ -168,6 +169,11 @@ def _run(
     # Names that only references tell are in no count.
     unpurged = store.purge(wall()) if has_changed or store.is_unpurged() else ""
     return Outcome(me, results, store.tell_drift(), found, erased, unpurged)
+
+
+@cache
+def _version() -> str:
+    return version("pylon-to-sqlite")
 
 
 def check_organization(path: Path, known: file.Mirror | None, me: Me) -> None:
