@@ -15,7 +15,8 @@ from benchmarks.program import Asked, line, progress
 from pylon_to_sqlite.sandbox.api import Api
 from pylon_to_sqlite.sandbox.server import Server
 from pylon_to_sqlite.sandbox.workspace import Workspace
-from pylon_to_sqlite.streams import CUSTOM_FIELDS, PAGE
+from pylon_to_sqlite.stream import PAGE
+from pylon_to_sqlite.support_streams import CUSTOM_FIELDS
 
 TITLE = "Time against the bound"
 
@@ -49,8 +50,9 @@ threads as the workspace, or there would be no table."""
 
 _LISTS = (
     "users", "teams", "tags", "knowledge-bases", "ticket-forms", "user-roles", "activity-types",
-    "issue-statuses",
+    "issue-statuses", "macros", "macro-groups", "training-data", "surveys",
 )  # fmt: skip
+_SEARCHES = ("projects", "milestones", "tasks", "feature_requests", "call_recordings")
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,12 @@ def needs(workspace: Workspace, changed: int) -> dict[str, Need]:
     bases = workspace.records("knowledge_bases")
     articles = sum(_pages(len(workspace.articles(base["id"]))) for base in bases)
     return {
-        "me": Need(1),
+        # Whose token it is, and once more as the organisation.
+        "me": Need(2),
         **{name: Need(1) for name in _LISTS},
+        **{name: Need(_pages(len(workspace.listed(name))), in_turn=True) for name in _SEARCHES},
+        "collections": Need(len(bases), after=1),
+        "responses": Need(len(workspace.records("surveys")), after=1),
         "custom-fields": Need(len(CUSTOM_FIELDS.each[1])),
         "accounts": Need(_pages(len(workspace.listed("accounts"))), in_turn=True),
         "contacts": Need(_pages(len(workspace.listed("contacts"))), in_turn=True),

@@ -18,13 +18,15 @@ from typing import Any, NamedTuple
 from benchmarks.program import TOKEN, check, line, progress
 from benchmarks.workspaces import Counts, counts, workspace
 from pylon_to_sqlite.answers import Reply, page_of
+from pylon_to_sqlite.choice import Choice
+from pylon_to_sqlite.memory import Memory
 from pylon_to_sqlite.plan import Page, Request, iso
+from pylon_to_sqlite.reading import Reading
+from pylon_to_sqlite.runs import Counts as Written
 from pylon_to_sqlite.sandbox.api import Api
 from pylon_to_sqlite.sandbox.server import Server
 from pylon_to_sqlite.schema import TABLES
-from pylon_to_sqlite.store import Counts as Written
 from pylon_to_sqlite.store import Store
-from pylon_to_sqlite.streams import STREAMS
 from pylon_to_sqlite.sync import Sync
 from pylon_to_sqlite.transactions import GROUP, Transactions
 
@@ -208,7 +210,11 @@ class _Answers:
         self.seconds += time.perf_counter() - began
         self.cpu += time.process_time() - began_cpu
         began_cpu = time.process_time()
-        page = page_of(request, json.loads(answer.body), Reply(200, {}, answer.body, time.time()))
+        payload = json.loads(answer.body)
+        if request.is_for_one:
+            page = Page([payload["data"]])
+        else:
+            page = page_of(request, payload, Reply(200, {}, answer.body, time.time()))
         self.parsing += time.process_time() - began_cpu
         return page
 
@@ -227,6 +233,7 @@ class _TimedStore(Store):
     def __init__(self, path: str) -> None:
         super().__init__(path)
         self.transactions = _Unhurried(self.db.conn, self.tables.forget_types)
+        self.memory = Memory(self.db, self.transactions)
         self.spent = 0.0
 
     def commit(self, *given: Any) -> Written:
@@ -252,7 +259,8 @@ def engine(api: Api, path: str) -> tuple[Cost, Stages]:
     with closing(_TimedStore(path)) as store:
         store.prepare(_now(), organization_id="o", organization_name="O")
         began, began_cpu = time.perf_counter(), time.process_time()
-        Sync(answers, store, _now).run(STREAMS, store.runs.begin("benchmark", _now()))
+        run = store.runs.begin("benchmark", _now())
+        Sync(Reading(answers, store, _now)).run(Choice().streams(), run)
         seconds = time.perf_counter() - began - answers.seconds
         cpu = time.process_time() - began_cpu - answers.cpu
     rest = cpu - answers.parsing - store.spent

@@ -1,6 +1,7 @@
 """How the package is built: imports point down, and each thing is known in one place."""
 
 import ast
+import importlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -175,3 +176,9 @@ def test_each_module_says_what_it_knows_and_is_short(path: Path) -> None:
     assert ast.get_docstring(ast.parse(source))
     assert path.stem not in {"utils", "helpers", "base", "manager"}
     assert len(source.splitlines()) <= LONGEST
+
+
+@pytest.mark.parametrize("name", ["bound", "local", "peer", "reading"])
+def test_a_benchmark_has_what_it_measures(name: str) -> None:
+    """They are run by hand, so nobody else would notice what was renamed."""
+    assert callable(importlib.import_module(f"benchmarks.{name}").run)
