@@ -8,14 +8,17 @@ from typing import Literal
 # Pylon documents "above 0 and below 1000"; 999 works.
 PAGE = 999
 
-Kind = Literal["text", "html", "plain", "time", "integer", "real", "boolean", "array", "object"]
+Kind = Literal[
+    "text", "html", "plain", "time", "integer", "real", "boolean", "array", "addresses", "object"
+]
 
 
 @dataclass(frozen=True)
 class Column:
     """A column: `path` is where its value stands in the record ("" where Pylon does not give it).
 
-    Kind "plain" is the text of the HTML at `path`. `refers` names the table it is a key of.
+    Kind "plain" is the text of the HTML at `path`, "addresses" a list of them without what is
+    secret in it. `refers` names the table it is a key of.
     What the mirror `decided` itself, no record overwrites.
     """
 

@@ -13,6 +13,7 @@ NAME = PACKAGE.name
 
 # What the writer is made of, which speaks SQL.
 SQL = (
+    "attachments",
     *("drift", "erase", "history", "layout", "migrations", "purge", "requesters", "runs", "stale"),
     *("tables", "tombstones", "transactions"),
 )
@@ -27,7 +28,7 @@ FLOORS = (
     ("plan", "rows", "limits", "address", "full_text"),
     (
         *("schema", "streams", "support_streams", "further_streams", "stream"),
-        *("errors", "values", "text"),
+        *("errors", "values", "text", "unsigned"),
     ),
 )
 FLOOR = {module: len(FLOORS) - at for at, floor in enumerate(FLOORS) for module in floor}
@@ -50,9 +51,12 @@ BESIDE = {
     ("sync", "reconcile"),
     ("run", "reconcile"),
     ("reconcile", "children"),
+    ("attachments", "purge"),
+    ("attachments", "transactions"),
     ("erase", "drift"),
     ("erase", "layout"),
     ("erase", "purge"),
+    ("layout", "attachments"),
     ("layout", "drift"),
     ("layout", "migrations"),
     ("purge", "transactions"),
@@ -70,6 +74,7 @@ BESIDE = {
     ("values", "stream"),
     ("values", "errors"),
     ("values", "text"),
+    ("values", "unsigned"),
 }
 
 # Who may know what is outside: one place for HTTP, few for SQL, one floor that prints.
