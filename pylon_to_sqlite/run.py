@@ -11,7 +11,9 @@ from pathlib import Path
 from pylon_to_sqlite import file
 from pylon_to_sqlite.children import Progress, Result
 from pylon_to_sqlite.client import Client, Me
+from pylon_to_sqlite.downloads import Downloads
 from pylon_to_sqlite.errors import MoreToDo, PylonError, Unauthorized, Unavailable
+from pylon_to_sqlite.gather import Gathered, Gathering, Remembering
 from pylon_to_sqlite.plan import iso
 from pylon_to_sqlite.reconcile import Compared
 from pylon_to_sqlite.rows import Drift
@@ -36,6 +38,8 @@ class Wishes:
     """Read the children of issues again that had messages in so many days."""
     erase_deleted: float | None = None
     """Erase the records for good that Pylon no longer has since so many days."""
+    downloads: Downloads | None = None
+    """What fetches the contents of files, if they are wanted, and where to."""
     until: float | None = None
     """When to stop with what there is, in seconds of the steady clock."""
 
@@ -53,10 +57,13 @@ class Outcome:
     """Records that were erased for good."""
     unpurged: str
     """Why something may be left of words that were changed or deleted, "" where nothing is."""
+    gathered: Gathered | None = None
+    """What was done for the contents of files, where they were wanted."""
 
     @property
     def failed(self) -> bool:
-        return any(result.error for result in self.results)
+        is_stopped = self.gathered is not None and bool(self.gathered.error)
+        return is_stopped or any(result.error for result in self.results)
 
 
 def mirror(
@@ -77,6 +84,8 @@ def mirror(
     path = path.resolve()
     me = client.me()
     _check_organization(path, known, me)
+    if wishes.downloads:
+        wishes.downloads.folder.claim(me.id)
     file.create(path)
     try:
         with file.held(path):
@@ -114,8 +123,9 @@ def _run(
             if stream.is_by_staleness:
                 store.doubt_children(stream, since, client.now())
     run = store.runs.begin(version("pylon-to-sqlite"), wall())
+    source = Remembering(client) if wishes.downloads else client
     sync = Sync(
-        client,
+        source,
         store,
         wall,
         since=wishes.since,
@@ -147,7 +157,17 @@ def _run(
     has_changed = found.changed or found.gone or any(one.changed or one.gone for one in counts)
     # Names that only references tell are in no count.
     unpurged = store.purge(wall()) if has_changed or store.is_unpurged() else ""
-    return Outcome(me, results, store.tell_drift(), found, erased, unpurged)
+    drift, gathered = store.tell_drift(), None
+    if wishes.downloads and isinstance(source, Remembering):
+        # After all else, for it may take longer than all else.
+        workers = (wishes.workers, check, on_progress)
+        gathering = Gathering(store, source, wishes.downloads, wall, *workers)
+        try:
+            gathered = gathering.run()
+        finally:
+            with suppress(sqlite3.OperationalError):
+                store.runs.end(run, outcome, client.requests, client.waited, wall())
+    return Outcome(me, results, drift, found, erased, unpurged, gathered)
 
 
 def _check_organization(path: Path, known: file.Mirror | None, me: Me) -> None:

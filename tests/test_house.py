@@ -21,11 +21,11 @@ SQL = (
 # From the top; whatever stands on one floor does not know the others there.
 FLOORS = (
     ("__main__",),
-    ("cli", "display", "exits", "options"),
-    ("run", "sync", "children", "lookups", "reconcile", "status", "serving", "raw"),
-    ("client", "answers", "lanes", "file", "auth", "metadata", "store"),
+    ("cli", "display", "download_options", "exits", "options"),
+    ("run", "gather", "sync", "children", "lookups", "reconcile", "status", "serving", "raw"),
+    ("client", "downloads", "folder", "answers", "lanes", "file", "auth", "metadata", "store"),
     SQL,
-    ("plan", "rows", "limits", "address", "full_text"),
+    ("plan", "rows", "limits", "address", "reach", "full_text"),
     (
         *("schema", "streams", "support_streams", "further_streams", "stream"),
         *("errors", "values", "text", "unsigned"),
@@ -42,9 +42,14 @@ BESIDE = {
     ("cli", "exits"),
     ("exits", "display"),
     ("cli", "options"),
+    ("cli", "download_options"),
     ("client", "answers"),
     ("run", "children"),
+    ("run", "gather"),
     ("run", "sync"),
+    ("gather", "children"),
+    ("gather", "sync"),
+    ("downloads", "folder"),
     ("lookups", "children"),
     ("sync", "children"),
     ("sync", "lookups"),
@@ -77,12 +82,13 @@ BESIDE = {
     ("values", "unsigned"),
 }
 
-# Who may know what is outside: one place for HTTP, few for SQL, one floor that prints.
+# Who may know what is outside: one place for HTTP with Pylon and one for the hosts of files, which
+# must have nothing of the other's, few for SQL, one floor that prints.
 OUTSIDE = {
-    "httpx": {"client"},
+    "httpx": {"client", "downloads"},
     "sqlite_utils": {*SQL, "store"} - {"transactions"},
     "sqlite3": {"file", "purge", "run", "status", "store", "transactions"},
-    "click": {"cli", "display", "exits", "options"},
+    "click": {"cli", "display", "download_options", "exits", "options"},
     "subprocess": {"serving"},
 }
 
