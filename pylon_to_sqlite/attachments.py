@@ -23,10 +23,11 @@ _DERIVED = ("issue_id", "message_id", "address", "file_name", "is_private", "del
 _CONTENTS = ("content_hash", "content_type", "size", "path", "downloaded_at")
 
 _NAMING = """
-    SELECT i.id, NULL, NULL, i.attachment_urls, i.deleted_at FROM issues AS i
+    SELECT i.id, NULL, NULL, i.attachment_urls, i.deleted_at, 0 FROM issues AS i
     WHERE i.id IN (SELECT value FROM json_each(:issues)) AND i.attachment_urls IS NOT NULL
     UNION ALL
-    SELECT m.issue_id, m.id, m.is_private, m.file_urls, coalesce(m.deleted_at, i.deleted_at)
+    SELECT m.issue_id, m.id, m.is_private, m.file_urls, coalesce(m.deleted_at, i.deleted_at),
+        m.deleted_at IS NULL OR i.deleted_at IS NOT NULL
     FROM issue_messages AS m JOIN issues AS i ON i.id = m.issue_id
     WHERE m.issue_id IN (SELECT value FROM json_each(:issues)) AND m.file_urls IS NOT NULL
 """
@@ -165,7 +166,7 @@ class Attachments:
         with self.transactions.one():
             self.db.execute(
                 f"UPDATE attachments SET {emptied}, synced_at = ?"
-                " WHERE deleted_at IS NOT NULL AND path IS NOT NULL",
+                " WHERE deleted_at IS NOT NULL AND (path IS NOT NULL OR error IS NOT NULL)",
                 [now],
             )
 
@@ -205,16 +206,12 @@ class Attachments:
 
 
 def _wanted(naming: Sequence[Any]) -> dict[str, tuple[Any, ...]]:
-    """By id, the rows that these issues and messages make."""
-    has = {
-        (issue, one)
-        for issue, message, _, urls, deleted_at in naming
-        if message is not None and deleted_at is None
-        for one in addresses(urls)
-    }
+    """By id, the rows that these issues and messages make. What a message still has, or had until
+    its issue was gone, is not repeated for the issue."""
+    has = {(issue, one) for issue, _, _, urls, _, has in naming if has for one in addresses(urls)}
     return {
         _key(issue, message, one): (issue, message, one, file_name(one), is_private, deleted_at)
-        for issue, message, is_private, urls, deleted_at in naming
+        for issue, message, is_private, urls, deleted_at, _ in naming
         for one in addresses(urls)
         if message is not None or (issue, one) not in has
     }

@@ -7,7 +7,7 @@ host leads to a moment later.
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -50,6 +50,8 @@ class Downloads:
     transport: httpx.BaseTransport | None = None
     resolve: Resolver = resolved
     clock: Clock = field(default_factory=Clock)
+    check: Callable[[], None] = lambda: None
+    """Called between the chunks of a file; may raise to end the run."""
 
     def __post_init__(self) -> None:
         # A connection of its own for each file: two hosts at one address do not share one.
@@ -128,6 +130,7 @@ class Downloads:
                 raise Refused(f"it is over {self.limit:,} bytes")
             if self.clock.steady() - began > MAX_SECONDS:
                 raise Unavailable(f"it is not complete after {MAX_SECONDS:.0f} s")
+            self.check()
             yield chunk
 
 

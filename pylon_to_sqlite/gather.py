@@ -102,6 +102,7 @@ class Gathering:
         """Remove contents that are nobody's, then fetch those that lack. What cannot be had is
         noted with its file, and is tried again in the next run."""
         attachments = self.store.attachments
+        self.downloads.check = self.check
         try:
             self._there = self.downloads.folder.sweep(attachments.paths())
             attachments.forget_deleted(self.wall())
