@@ -82,8 +82,8 @@ def derive(db: Database, issues: Collection[str], now: str) -> None:
 
 
 def derive_written(db: Database, rows: Sequence[Any], now: str) -> None:
-    """Keep true what derives from these rows of issues, which have just been written. Most name no
-    file and never did, which one look at an index tells."""
+    """Keep true what derives from these rows of issues, which have just become different. Most
+    name no file and never did, which one look at an index tells."""
     naming = {row["id"] for row in rows if row.get("attachment_urls") is not None}
     found = db.execute(
         "SELECT DISTINCT issue_id FROM attachments"
@@ -95,8 +95,8 @@ def derive_written(db: Database, rows: Sequence[Any], now: str) -> None:
 
 
 def derive_children(db: Database, issue: str, rows: Sequence[Any], now: str) -> None:
-    """Keep true what derives from the messages of an issue, all of which have just been written,
-    and what derived from them where they were another issue's."""
+    """Keep true what derives from the messages of an issue, some of which have just become
+    different, and what derived from them where they were another issue's."""
     found = db.execute(
         "SELECT issue_id FROM attachments WHERE issue_id = :issue"
         " UNION SELECT issue_id FROM attachments"

@@ -7,7 +7,7 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,6 +17,7 @@ MARK = ".pylon-to-sqlite"
 
 _NAME = re.compile(r"([0-9a-f]{2})/\1[0-9a-f]{62}(\.[a-z0-9]{1,8})?")
 _EXTENSION = re.compile(r".*(\.[A-Za-z0-9]{1,8})", re.DOTALL)
+_INNER = re.compile(r"[0-9a-f]{2}")
 _PART = re.compile(r"[0-9a-f]{32}\.part")
 
 
@@ -43,7 +44,10 @@ class Folder:
             self.path = self.path.resolve()
             mark = self.path / MARK
             if not mark.exists():
-                _write(mark, organization.encode())
+                if any(map(_NAME.fullmatch, self._names())):
+                    raise Unusable(f"{self.path} holds another program's files: use another")
+                _write(part := self._part(), organization.encode())
+                os.replace(part, mark)
             elif mark.read_text(encoding="utf-8", errors="replace") != organization:
                 raise Unusable(f"{self.path} holds files of another organisation: use another")
             _write(part := self._part(), b"")
@@ -55,18 +59,14 @@ class Folder:
         """Remove what an ended run left half done, and contents that are nobody's any more. Gives
         the sizes of those that are kept, by their names."""
         there: dict[str, int] = {}
-        for entry in os.scandir(self.path):
-            if _PART.fullmatch(entry.name):
-                os.unlink(entry.path)
-            elif re.fullmatch("[0-9a-f]{2}", entry.name) and entry.is_dir(follow_symlinks=False):
-                for one in os.scandir(entry.path):
-                    name = f"{entry.name}/{one.name}"
-                    if not _NAME.fullmatch(name):
-                        continue
-                    if name in kept and one.is_file(follow_symlinks=False):
-                        there[name] = one.stat(follow_symlinks=False).st_size
-                    elif not one.is_dir(follow_symlinks=False):
-                        os.unlink(one.path)
+        for name in filter(_PART.fullmatch, os.listdir(self.path)):
+            os.unlink(self.path / name)
+        for name in filter(_NAME.fullmatch, self._names()):
+            status = os.lstat(self.path / name)
+            if name in kept and stat.S_ISREG(status.st_mode):
+                there[name] = status.st_size
+            elif not stat.S_ISDIR(status.st_mode):
+                os.unlink(self.path / name)
         return there
 
     def begin(self) -> tuple[int, Path]:
@@ -85,6 +85,12 @@ class Folder:
         os.replace(part, self.path / name)
         for directory in (inner, self.path):
             _settle(directory)
+
+    def _names(self) -> Iterator[str]:
+        """What is in the inner directories."""
+        for entry in list(os.scandir(self.path)):
+            if _INNER.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
+                yield from (f"{entry.name}/{name}" for name in os.listdir(entry.path))
 
     def _part(self) -> Path:
         return self.path / f"{secrets.token_hex(16)}.part"

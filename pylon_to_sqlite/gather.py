@@ -4,8 +4,10 @@ An address opens a file with its signature only, which no file holds (unsigned.p
 by in this run are remembered; for others the issue, or its messages, are asked for again.
 """
 
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
+from typing import TypeVar
 from urllib.parse import unquote
 
 from pylon_to_sqlite import plan
@@ -28,8 +30,12 @@ from pylon_to_sqlite.unsigned import file_name, signed
 MOST_REMEMBERED = 50_000
 # A signature that has expired, or was made for another state of the file.
 STALE = frozenset((400, 401, 403, 404, 410))
-# So many files in a row that no host answered for: it is not the files.
-FAILURES_IN_A_ROW = 20
+# So many files in a row that their host did not answer for, or issues that Pylon did not: it is
+# not the files.
+FAILURES_IN_A_ROW = 5
+
+T = TypeVar("T")
+Asking = Generator[Request | None, Page, T]
 
 Again = dict[bool, dict[str, str]]
 """What an issue named when it was asked again: its messages (True), it itself (False)."""
@@ -96,7 +102,8 @@ class Gathering:
     check: Callable[[], None]
     on_progress: Callable[[Progress], None]
     found: Gathered = field(default_factory=Gathered)
-    _in_a_row: int = 0
+    _in_a_row: Counter[str] = field(default_factory=Counter)
+    """Failures of each host since it last answered; of Pylon under ""."""
 
     def run(self) -> Gathered:
         """Remove contents that are nobody's, then fetch those that lack. What cannot be had is
@@ -144,16 +151,17 @@ class Gathering:
         except PylonError as error:
             self.found.failed += 1
             self.store.attachments.lack(file, str(error), self.wall())
-            self._in_a_row = self._in_a_row + 1 if isinstance(error, Unavailable) else 0
-            if self._in_a_row == FAILURES_IN_A_ROW:
-                self.found.error = f"no file came of {self._in_a_row} in a row: {error}"
+            if self._in_a_row[""] == FAILURES_IN_A_ROW:
+                self.found.error = str(error)
             return
-        self._in_a_row = 0
         self._keep(file, fetched)
 
-    def _fetched(self, file: File, again: Again) -> Generator[Request | None, Page, Fetched]:
+    def _fetched(self, file: File, again: Again) -> Asking[Fetched]:
         if why := refusal(file.address, is_local=self.downloads.is_local):
             raise PylonError(why)
+        host = file.address.split("/")[2]
+        if self._in_a_row[host] >= FAILURES_IN_A_ROW:
+            raise PylonError("its host did not answer for others")
         url = None
         if file.is_of_message not in again:
             url = self.source.urls.get((file.issue, file.address))
@@ -161,22 +169,29 @@ class Gathering:
             is_fresh = url is None
             if url is None:
                 if file.is_of_message not in again:
-                    again[file.is_of_message] = yield from self._asked_again(file)
+                    asked = self._counted("", self._asked_again(file))
+                    again[file.is_of_message] = yield from asked
                 url = again[file.is_of_message].get(file.address)
             if url is None:
                 raise PylonError("Pylon did not name it when it was asked again")
             try:
-                page = yield Request("GET", url, FILES.path)
+                return (yield from self._counted(host, _file_at(url)))
             except PylonError as error:
                 if error.status not in STALE or is_fresh:
                     raise
                 url = None
-                continue
-            fetched = page.records[0]
-            assert isinstance(fetched, Fetched)
-            return fetched
 
-    def _asked_again(self, file: File) -> Generator[Request | None, Page, dict[str, str]]:
+    def _counted(self, host: str, asked: Asking[T]) -> Asking[T]:
+        """What was asked of a host, whose failures to answer in a row are counted."""
+        try:
+            answer = yield from asked
+        except PylonError as error:
+            self._in_a_row[host] = self._in_a_row[host] + 1 if isinstance(error, Unavailable) else 0
+            raise
+        self._in_a_row[host] = 0
+        return answer
+
+    def _asked_again(self, file: File) -> Asking[dict[str, str]]:
         """The addresses of the issue's messages, or its own, newly signed."""
         if not file.is_of_message:
             page = yield plan.request_by_id(ISSUES, file.issue)
@@ -205,3 +220,10 @@ class Gathering:
         attachments.have(file, contents, self.wall())
         self.found.files += 1
         self.found.size += fetched.size
+
+
+def _file_at(url: str) -> Asking[Fetched]:
+    page = yield Request("GET", url, FILES.path)
+    fetched = page.records[0]
+    assert isinstance(fetched, Fetched)
+    return fetched

@@ -164,6 +164,7 @@ def _run(
         gathering = Gathering(store, source, wishes.downloads, wall, *workers)
         try:
             gathered = gathering.run()
+            wishes.downloads.close()
         finally:
             with suppress(sqlite3.OperationalError):
                 store.runs.end(run, outcome, client.requests, client.waited, wall())

@@ -184,7 +184,7 @@ class Store:
             missing = f"{stream.owner} = :parent AND id NOT IN (SELECT value FROM json_each(:kept))"
             params = {"parent": parent.key, "kept": kept}
             counts.gone = tombstones.mark(self.db, stream, missing, params, now)
-            if stream is ISSUE_MESSAGES:
+            if stream is ISSUE_MESSAGES and counts != Counts():
                 written = [rows.row for rows in batch]
                 attachments.derive_children(self.db, parent.key, written, now)
             again_at = read_again_at(parent.changed_at, read_at)
@@ -371,7 +371,8 @@ class Store:
         if stream is ISSUES:
             history.note(self.db, before, history.watched(self.db, list(before)), now)
             requesters.decide(self.db, now, keys)
-            attachments.derive_written(self.db, [rows.row for rows in batch], now)
+            fresh = [rows.row for rows in batch if (rows.row["id"],) in new | changed]
+            attachments.derive_written(self.db, fresh, now)
         return Counts(len(new), len(changed))
 
     def _forget_children(self, stream: Stream, parent: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 from conftest import FakeClock
 from desk import Desk
 from fetching import PUBLIC, Body, Hosts, contents, fetch
-from mirroring import DAY, Death, errors, live, rows, sync
+from mirroring import DAY, Death, errors, rows, sync
 from oracle import differences
 from test_machine import data
 
@@ -597,24 +597,60 @@ def test_a_name_and_password_before_the_host_are_neither_kept_nor_sent(
     assert b"hunter2" not in path.read_bytes()
 
 
-def test_a_host_that_is_down_is_given_up(
+def test_a_host_that_is_down_is_given_up_and_no_other(
     path: Path, desk: Desk, api: Api, clock: FakeClock
 ) -> None:
-    for number in range(FAILURES_IN_A_ROW):
+    down = [f"https://down.example/{number}.png" for number in range(3 * FAILURES_IN_A_ROW)]
+    for address in down:
+        desk.workspace.open_issue(title="Look", body_html="Here", attachment_urls=[address])
+    clock.sleep(DAY)
+
+    class Down(Hosts):
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            if request.headers["host"] == "down.example":
+                self.requests.append(request)
+                raise httpx.ConnectError("", request=request)
+            return super().handle_request(request)
+
+    outcome = fetch(path, api, clock, hosts := Down(api))
+    assert not outcome.failed
+    asked = [one for one in hosts.requests if one.headers["host"] == "down.example"]
+    assert len(asked) == FAILURES_IN_A_ROW
+    assert by_hash(path) == stored(desk.workspace)
+    told = rows(path, "SELECT error FROM attachments WHERE address LIKE 'https://down%'")
+    assert [one["error"] for one in told].count("its host did not answer for others") == 10
+
+
+def test_where_pylon_does_not_answer_it_stops(
+    path: Path, desk: Desk, api: Api, clock: FakeClock
+) -> None:
+    for number in range(3 * FAILURES_IN_A_ROW):
         only_file(desk, f"{number}.bin", b"%d" % number)
     clock.sleep(DAY)
-    api.misbehave("refused-connection", ".*[.](bin|txt|png|csv)", times=-1)
-    hosts = Hosts(api)
-    hosts.answers[".*picture.png"] = lambda: answered(503)
-    outcome = fetch(path, api, clock, hosts)
+    sync(path, api, clock)
+    clock.sleep(DAY)
+    sync(path, api, clock)
+    api.misbehave("503", "/issues/[^/]+/messages", times=-1)
+    outcome = fetch(path, api, clock)
     assert outcome.failed
     assert errors(outcome) == {}
     assert outcome.gathered is not None
-    assert "in a row: its host gives no whole answer (ConnectError)" in outcome.gathered.error
-    assert outcome.gathered.failed == FAILURES_IN_A_ROW < len(live(path, "attachments")) - STRANGE
+    assert outcome.gathered.failed == FAILURES_IN_A_ROW
+    assert "503" in outcome.gathered.error
     api.behave()
     assert not fetch(path, api, clock).failed
     assert by_hash(path) == stored(desk.workspace)
+
+
+def test_a_directory_of_another_program_is_refused(
+    path: Path, desk: Desk, api: Api, clock: FakeClock
+) -> None:
+    theirs = path.parent / "files" / name_of(sha(b"x"), None)
+    theirs.parent.mkdir(parents=True)
+    theirs.write_bytes(b"x")
+    with pytest.raises(Unusable, match="another program"):
+        fetch(path, api, clock)
+    assert theirs.read_bytes() == b"x"
 
 
 def test_a_directory_of_another_organisation_is_refused_first(

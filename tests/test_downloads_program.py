@@ -2,25 +2,32 @@
 
 import contextlib
 import signal
+import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from conftest import FakeClock
-from fetching import contents
+from fetching import PUBLIC, contents
 from mirroring import DAY, rows
 from test_cli import PROGRAM
 from test_end_to_end import environment
 
+from pylon_to_sqlite.downloads import Downloads
+from pylon_to_sqlite.errors import Unavailable
+from pylon_to_sqlite.folder import Folder
 from pylon_to_sqlite.sandbox.api import Api
 from pylon_to_sqlite.sandbox.server import Server
 from pylon_to_sqlite.sandbox.workspace import Workspace
 
 FILES = 12
+CERTIFICATE = Path(__file__).with_name("files") / "files.example.pem"
 
 
 class Meddling(Api):
@@ -186,3 +193,58 @@ def test_sizes(path: Path, filled: Workspace, size: str, told: str) -> None:
     if not told:
         # Those whose numbers have two digits are longer.
         assert there(path) == (10 if size == "6" else FILES)
+
+
+class OverTls(httpx.BaseTransport):
+    """Connects to a server on this machine instead, and does all else as it is asked to."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        # The certificate of files.example is nobody's but these tests'.
+        verify = ssl.create_default_context(cafile=str(CERTIFICATE))
+        self._inner = httpx.HTTPTransport(verify=verify)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        assert request.url.host == PUBLIC
+        request.url = request.url.copy_with(host="127.0.0.1", port=self._port)
+        return self._inner.handle_request(request)
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """Where files.example listens, by TLS; it answers with what it was asked for."""
+
+    class Answering(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = f"{self.headers['Host']} {self.path}".encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(CERTIFICATE)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answering) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        yield server.server_address[1]
+        server.shutdown()
+        thread.join()
+
+
+def test_the_certificate_is_that_of_the_name_though_the_number_is_asked(
+    tmp_path: Path, port: int
+) -> None:
+    folder = Folder(tmp_path / "files")
+    folder.claim("")
+    downloads = Downloads(folder, transport=OverTls(port), resolve=lambda host, port: [PUBLIC])
+    asked = "/a%20b/%C3%BC.png?Signature=a%2Fb+c&x=~!*'()"
+    fetched = downloads.fetch(f"https://files.example{asked}")
+    assert fetched.part.read_text() == f"files.example {asked}"
+    with pytest.raises(Unavailable, match="no whole answer"):
+        downloads.fetch("https://other.example/x")
+    downloads.close()
