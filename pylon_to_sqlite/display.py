@@ -119,6 +119,8 @@ class Display:
     def summary(self, outcome: Outcome, requests: int, waited: float, took: float) -> None:
         """The run as a whole."""
         if self.quiet:
+            if outcome.gathered and outcome.gathered.error:
+                self._line(_gathered(outcome.gathered))
             return
         for drift in outcome.drift:
             self._line(_drifted(drift))

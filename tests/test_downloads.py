@@ -25,6 +25,7 @@ from pylon_to_sqlite.sandbox.workspace import Workspace
 
 # In each issue of the desk: three files of its own and one elsewhere, which nobody serves.
 OURS, STRANGE = 4 * 3, 4
+WRITTEN_ANEW = "SELECT value FROM _pylon_meta WHERE key = 'written_anew_at'"
 KNOWN = "address LIKE 'https://assets.usepylon.com/%'"
 
 
@@ -239,9 +240,11 @@ def test_names_that_were_taken_back_alone_are_purged_too(
     )
     clock.sleep(DAY)
     sync(path, api, clock)
+    before = rows(path, WRITTEN_ANEW)
     desk.workspace.change_issue(desk.issues[0], attachment_urls=[])
-    clock.sleep(DAY)
+    clock.sleep(3600)
     assert sync(path, api, clock).unpurged == ""
+    assert rows(path, WRITTEN_ANEW) != before
     for one in path.parent.glob(f"{path.name}*"):
         assert b"my-passport" not in one.read_bytes()
 
@@ -313,6 +316,8 @@ def test_a_file_of_a_message_is_not_repeated_for_its_issue(
         (note, "shot 0.png", 1),
         (note, "ledger 0.csv", 1),
     }
+    # That is no word taken back, for which the file would be written anew.
+    assert rows(path, WRITTEN_ANEW) == []
     # The message is gone, and the issue still has the file.
     desk.workspace.delete_message(first)
     clock.sleep(DAY)
