@@ -124,18 +124,22 @@ def test_a_file_of_an_earlier_version_gets_the_table_and_loses_signatures(
 
 
 def test_erased_with_what_they_belong_to(path: Path, desk: Desk, api: Api, clock: Any) -> None:
+    form = desk.workspace.add_file("form.pdf", b"%PDF")
+    desk.workspace.change_issue(desk.issues[1], attachment_urls=[form])
+    clock.sleep(DAY)
     sync(path, api, clock)
+    assert len(rows(path, "SELECT * FROM attachments")) == 4 * 5 + 1
     note = desk.workspace.messages(desk.issues[0])[2]["id"]
     desk.workspace.delete_message(note)
     desk.workspace.delete_issue(desk.issues[1])
     clock.sleep(DAY)
     sync(path, api, clock, reconcile=True)
     marked = "SELECT * FROM attachments WHERE deleted_at IS NOT NULL"
-    assert len(rows(path, marked)) == 2 + 5
+    assert len(rows(path, marked)) == 2 + 5 + 1
     clock.sleep(1)
     sync(path, api, clock, erase_deleted=0)
     assert rows(path, marked) == []
-    assert len(rows(path, "SELECT * FROM attachments")) == 4 * 5 - 7
+    assert len(rows(path, "SELECT * FROM attachments")) == 3 * 5 - 2
     assert rows(path, "PRAGMA foreign_key_check") == []
     for one in path.parent.glob(f"{path.name}*"):
         assert b"ledger 1" not in one.read_bytes()
@@ -153,6 +157,14 @@ def test_files_go_with_their_messages_where_issues_are_merged(
     into, other = desk.issues[:2]
     moved = {one["id"] for one in desk.workspace.messages(other)}
     desk.workspace.merge_issues(into, other)
+    clock.sleep(3600)
+    sync(path, api, clock)
+    # Though nobody knows yet that the other is gone.
+    assert rows(path, "SELECT deleted_at FROM issues WHERE id = ?", [other])[0] == {
+        "deleted_at": None
+    }
+    found = rows(path, "SELECT * FROM attachments WHERE message_id IS NOT NULL")
+    assert {one["issue_id"] for one in found if one["message_id"] in moved} == {into}
     clock.sleep(DAY)
     sync(path, api, clock, reconcile=True)
     found = rows(path, "SELECT * FROM attachments WHERE message_id IS NOT NULL")
