@@ -151,15 +151,6 @@ class Attachments:
         )
         return {row[0] for row in found}
 
-    def path_of(self, content_hash: str) -> str | None:
-        """Where these contents are already, if they are."""
-        row = self.db.execute(
-            "SELECT path FROM attachments WHERE content_hash = ? AND path IS NOT NULL"
-            " AND deleted_at IS NULL LIMIT 1",
-            [content_hash],
-        ).fetchone()
-        return row[0] if row else None
-
     def forget_deleted(self, now: str) -> None:
         """The contents of deleted files are no longer there."""
         emptied = ", ".join(f"{name} = NULL" for name in (*_CONTENTS, "error"))

@@ -27,6 +27,11 @@ def name_of(content_hash: str, file_name: str | None) -> str:
     return f"{content_hash[:2]}/{content_hash}{match[1].lower() if match else ''}"
 
 
+def hash_of(name: str) -> str:
+    """The hash of the contents that are at `name`."""
+    return name[3:67]
+
+
 class Folder:
     """The directory at `path`, for one organisation's files."""
 

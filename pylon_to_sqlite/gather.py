@@ -15,7 +15,7 @@ from pylon_to_sqlite.attachments import Contents, File
 from pylon_to_sqlite.children import Progress
 from pylon_to_sqlite.downloads import Downloads, Fetched
 from pylon_to_sqlite.errors import PylonError, Unauthorized, Unavailable
-from pylon_to_sqlite.folder import name_of
+from pylon_to_sqlite.folder import hash_of, name_of
 from pylon_to_sqlite.lanes import Lanes, Steps
 from pylon_to_sqlite.plan import Checkpoint, Page, Request
 from pylon_to_sqlite.reach import refusal
@@ -112,6 +112,7 @@ class Gathering:
         self.downloads.check = self.check
         try:
             self._there = self.downloads.folder.sweep(attachments.paths())
+            self._named = {hash_of(name): name for name in self._there}
             attachments.forget_deleted(self.wall())
             self._left = attachments.files()
             lanes = Lanes(self._fetch, self.workers, self.check, self.store.transactions.settle)
@@ -211,9 +212,8 @@ class Gathering:
     def _keep(self, file: File, fetched: Fetched) -> None:
         """Put contents where they belong, once for all files that have them."""
         attachments, folder = self.store.attachments, self.downloads.folder
-        name = attachments.path_of(fetched.hash)
-        if name is None or self._there.get(name) != fetched.size:
-            name = name_of(fetched.hash, file_name(file.address))
+        own = name_of(fetched.hash, file_name(file.address))
+        name = self._named.setdefault(fetched.hash, own)
         folder.keep(fetched.part, name)
         self._there[name] = fetched.size
         contents = Contents(fetched.hash, fetched.kind, fetched.size, name)

@@ -18,10 +18,14 @@ from test_machine import data
 
 from pylon_to_sqlite.errors import Unusable
 from pylon_to_sqlite.folder import Folder, name_of
-from pylon_to_sqlite.gather import FAILURES_IN_A_ROW
+from pylon_to_sqlite.gather import FAILURES_IN_A_ROW, MOST_REMEMBERED, Remembering
+from pylon_to_sqlite.plan import Checkpoint, Page, Request
+from pylon_to_sqlite.plan import request as plan_request
+from pylon_to_sqlite.reach import is_public
 from pylon_to_sqlite.sandbox.api import Api
 from pylon_to_sqlite.sandbox.files import FILES_HOST
 from pylon_to_sqlite.sandbox.workspace import Workspace
+from pylon_to_sqlite.support_streams import ISSUE_MESSAGES
 
 # In each issue of the desk: three files of its own and one elsewhere, which nobody serves.
 OURS, STRANGE = 4 * 3, 4
@@ -519,6 +523,16 @@ REFUSED = [
 
 
 @pytest.mark.parametrize("where", REFUSED)
+def test_private_addresses(where: str) -> None:
+    assert not is_public(where)
+
+
+@pytest.mark.parametrize("where", [PUBLIC, "1.1.1.1", "2606:2800:21f:cb07:6820:80da:af6b:8b2c"])
+def test_public_addresses(where: str) -> None:
+    assert is_public(where)
+
+
+@pytest.mark.parametrize("where", ["127.0.0.1", "169.254.169.254", "::ffff:10.0.0.1", "nonsense"])
 def test_no_host_that_leads_to_a_private_address_is_asked(
     path: Path, desk: Desk, api: Api, clock: FakeClock, where: str
 ) -> None:
@@ -704,3 +718,19 @@ def test_a_link_in_the_directory_is_not_followed(
     assert "cannot write to" in outcome.gathered.error
     assert [*elsewhere.iterdir()] == []
     assert row_of(path, address)["path"] is None
+
+
+def test_so_many_signatures_are_remembered_and_no_more() -> None:
+    class Answering:
+        def now(self) -> str:
+            return ""
+
+        def fetch(self, request: Request) -> Page:
+            urls = [f"https://h/{number}?{request.path}" for number in range(MOST_REMEMBERED + 10)]
+            return Page([{"id": "m", "file_urls": urls}])
+
+    source = Remembering(Answering())
+    for _ in range(2):
+        source.fetch(plan_request(ISSUE_MESSAGES, Checkpoint(), "i/1"))
+    assert len(source.urls) == MOST_REMEMBERED
+    assert source.urls["i/1", "https://h/0"] == "https://h/0?/issues/i%2F1/messages"
