@@ -33,17 +33,6 @@ _NAMING = """
 """
 
 
-class File(NamedTuple):
-    """A file of an issue, which several of its messages may have: the rows that stand for it."""
-
-    issue: str
-    address: str
-    rows: tuple[str, ...]
-    is_of_message: bool
-    path: str | None
-    size: int | None
-
-
 class Contents(NamedTuple):
     """What came of a download."""
 
@@ -51,6 +40,19 @@ class Contents(NamedTuple):
     kind: str | None
     size: int
     path: str
+
+
+class File(NamedTuple):
+    """A file of an issue, which several of its messages may have: the rows that stand for it."""
+
+    issue: str
+    address: str
+    rows: tuple[str, ...]
+    is_of_message: bool
+    contents: Contents | None = None
+    """Those that one of the rows has."""
+    lacking: tuple[str, ...] = ()
+    """The rows that do not say so."""
 
 
 def derive(db: Database, issues: Collection[str], now: str) -> None:
@@ -161,13 +163,13 @@ class Attachments:
                 [now],
             )
 
-    def have(self, file: File, contents: Contents, now: str) -> None:
-        """The contents of a file are there."""
+    def have(self, rows: Collection[str], contents: Contents, now: str) -> None:
+        """The contents of the file that these rows stand for are there."""
         sets = ", ".join(f"{name} = ?" for name in _CONTENTS)
         with self.transactions.one():
             self.db.conn.executemany(
                 f"UPDATE attachments SET {sets}, error = NULL, synced_at = ? WHERE id = ?",
-                [(*contents[:3], contents.path, now, now, key) for key in file.rows],
+                [(*contents[:3], contents.path, now, now, key) for key in rows],
             )
 
     def lack(self, file: File, error: str, now: str) -> None:
@@ -181,19 +183,22 @@ class Attachments:
             )
 
     def _files_of(self, issue: str) -> list[File]:
-        found: dict[str, File] = {}
-        for key, address, message, path, size in self.db.execute(
-            "SELECT id, address, message_id, path, size FROM attachments"
-            " WHERE issue_id = ? AND deleted_at IS NULL ORDER BY id",
+        by_address: dict[str, list[Any]] = {}
+        for row in self.db.execute(
+            "SELECT id, address, message_id, content_hash, content_type, size, path"
+            " FROM attachments WHERE issue_id = ? AND deleted_at IS NULL ORDER BY id",
             [issue],
         ).fetchall():
-            one = found.get(address, File(issue, address, (), False, path, size))
-            has_all = one.path is not None and one.path == path
-            found[address] = File(
-                *(issue, address, (*one.rows, key), one.is_of_message or message is not None),
-                *((path, size) if has_all else (None, None)),
-            )
-        return list(found.values())
+            by_address.setdefault(row[1], []).append(row)
+        return [_file(issue, address, rows) for address, rows in by_address.items()]
+
+
+def _file(issue: str, address: str, rows: Sequence[Any]) -> File:
+    known = [Contents(*row[3:]) for row in rows if row[6] is not None]
+    contents = known[0] if known else None
+    lacking = tuple(row[0] for row in rows if contents is None or row[6] != contents.path)
+    is_of_message = any(row[2] is not None for row in rows)
+    return File(issue, address, tuple(row[0] for row in rows), is_of_message, contents, lacking)
 
 
 def _wanted(naming: Sequence[Any]) -> dict[str, tuple[Any, ...]]:

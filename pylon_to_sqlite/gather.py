@@ -141,7 +141,13 @@ class Gathering:
                     return
 
     def _is_there(self, file: File) -> bool:
-        return file.path is not None and self._there.get(file.path) == file.size
+        contents = file.contents
+        if contents is None or self._there.get(contents.path) != contents.size:
+            return False
+        if file.lacking:
+            # Another message has a file that came before.
+            self.store.attachments.have(file.lacking, contents, self.wall())
+        return True
 
     def _bring(self, file: File, again: Again) -> Steps:
         """Fetch a file."""
@@ -217,7 +223,7 @@ class Gathering:
         folder.keep(fetched.part, name)
         self._there[name] = fetched.size
         contents = Contents(fetched.hash, fetched.kind, fetched.size, name)
-        attachments.have(file, contents, self.wall())
+        attachments.have(file.rows, contents, self.wall())
         self.found.files += 1
         self.found.size += fetched.size
 

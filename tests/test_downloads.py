@@ -268,6 +268,26 @@ def test_contents_that_two_files_have_stay_for_the_other(
     assert len(served(api)) == OURS + 2
 
 
+def test_a_file_that_another_message_has_by_now_is_not_fetched_again(
+    path: Path, desk: Desk, api: Api, clock: FakeClock
+) -> None:
+    address = only_file(desk)
+    clock.sleep(DAY)
+    fetch(path, api, clock)
+    row = row_of(path, address)
+    desk.workspace.reply(
+        row["issue_id"], html="It", author=desk.agents[0], private=True, file_urls=[address]
+    )
+    clock.sleep(DAY)
+    fetch(path, api, clock)
+    assert len(served(api)) == OURS + 1
+    both = rows(path, "SELECT * FROM attachments WHERE address = ?", [address])
+    assert {(one["is_private"], one["path"], one["size"]) for one in both} == {
+        (0, row["path"], row["size"]),
+        (1, row["path"], row["size"]),
+    }
+
+
 def test_files_of_deleted_issues_are_marked_and_come_back_with_them(
     path: Path, desk: Desk, api: Api, clock: FakeClock
 ) -> None:
