@@ -110,6 +110,15 @@ def derive_children(db: Database, issue: str, rows: Sequence[Any], now: str) -> 
         derive(db, {issue, *issues}, now)
 
 
+def derive_gone(db: Database, now: str) -> None:
+    """Mark what derives from issues that are gone, after many of them were marked at once."""
+    gone = db.execute(
+        "SELECT DISTINCT a.issue_id FROM attachments AS a JOIN issues AS i ON i.id = a.issue_id"
+        " WHERE a.deleted_at IS NULL AND i.deleted_at IS NOT NULL"
+    ).fetchall()
+    _derive_in_batches(db, gone, now)
+
+
 def fill(db: Database, now: str) -> None:
     """Derive all of it, in a file that did not have the table."""
     naming = db.execute(
@@ -117,8 +126,12 @@ def fill(db: Database, now: str) -> None:
         " UNION SELECT issue_id FROM issue_messages"
         " WHERE file_urls IS NOT NULL AND issue_id IS NOT NULL"
     ).fetchall()
-    for start in range(0, len(naming), BATCH):
-        derive(db, [row[0] for row in naming[start : start + BATCH]], now)
+    _derive_in_batches(db, naming, now)
+
+
+def _derive_in_batches(db: Database, issues: Sequence[Any], now: str) -> None:
+    for start in range(0, len(issues), BATCH):
+        derive(db, [row[0] for row in issues[start : start + BATCH]], now)
 
 
 @dataclass(frozen=True)

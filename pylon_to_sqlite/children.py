@@ -1,11 +1,15 @@
-"""What is still to be read in a run, shared by several readers. Asks the store; sends nothing."""
+"""Children, read for the parents that changed since, several parents side by side. Sends
+nothing."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from pylon_to_sqlite.errors import PylonError, Unavailable
+from pylon_to_sqlite import plan
+from pylon_to_sqlite.errors import PylonError, Unauthorized, Unavailable
+from pylon_to_sqlite.lanes import Steps
 from pylon_to_sqlite.plan import Checkpoint
-from pylon_to_sqlite.runs import Counts
+from pylon_to_sqlite.reading import Progress, Reading, Result, combined
+from pylon_to_sqlite.rows import Rows, rows_of_page
 from pylon_to_sqlite.stale import Parent
 from pylon_to_sqlite.store import Store
 from pylon_to_sqlite.stream import Stream
@@ -17,66 +21,81 @@ FEW = 5
 
 
 @dataclass
-class Result:
-    """What became of one stream in a run."""
+class Children:
+    """The children of a run's parents."""
 
-    stream: Stream
-    counts: Counts = field(default_factory=Counts)
-    read: int = 0
-    error: str | None = None
-    missing: str | None = None
-    """Why Pylon does not give it to this workspace or token, where it never did."""
-    is_cut_off: bool = False
-    """Whether there may be more than Pylon gives."""
-    ended: bool = False
-    version: int = 0
-    """Grows with all that is committed of its records."""
-    is_compared: bool = True
-    """Whether nothing more will come of it, once it has ended: of issues, a comparison may."""
+    reading: Reading
 
+    def steps(self, stream: Stream, readers: int) -> list[Steps]:
+        """Read the children whose parents changed, by so many readers side by side."""
+        assert stream.parent
+        reading = self.reading
+        parents = StaleParents(
+            *(stream, reading.store, reading.results[stream.parent.name], reading.source.now()),
+            *(reading.store.memory.checkpoint(stream), readers),
+        )
+        return [self._reader(parents) for _ in range(readers)]
 
-@dataclass(frozen=True)
-class Progress:
-    """How far a stream is. `total` is known for children: the parents to read them for."""
+    def _reader(self, parents: "StaleParents") -> Steps:
+        """Read the children of one parent after the other, as long as there are stale ones. The
+        last reader to leave ends the stream."""
+        reading, stream = self.reading, parents.stream
+        while not parents.is_stopped:
+            parent = parents.take()
+            if parent is None:
+                if parents.are_done():
+                    break
+                yield None
+                continue
+            error = None
+            try:
+                yield from self._read(stream, parent)
+            except Unauthorized as refused:
+                reading.fail(stream, refused)
+            except PylonError as failure:
+                error = failure
+                may_be_gone = parents.is_believable()
+                if may_be_gone and (yield from reading.parent_is_gone(stream, parent.key, failure)):
+                    error = None
+                    parents.gone += 1
+                else:
+                    reading.store.forget_children(stream, parent.key)
+            parents.give_back(parent, error)
+            reading.on_progress(Progress(stream, parents.read, parents.total))
+        parents.readers -= 1
+        if parents.readers == 0:
+            if parents.failures:
+                reading.fail(stream, parents.failure())
+            if not (parents.is_stopped or reading.results[stream.name].missing):
+                reading.complete(stream, parents.checkpoint)
+            reading.end(stream)
 
-    stream: Stream
-    done: int
-    total: int | None = None
-
-
-@dataclass
-class Parts:
-    """The parts of a list that is asked for in parts, each read by one of the readers: parents, or
-    the values of a parameter, not all of which every workspace knows."""
-
-    stream: Stream
-    readers: int
-    left: list[str] | None = None
-    total: int = 0
-    failures: list[PylonError] = field(default_factory=list)
-    unknown: list[PylonError] = field(default_factory=list)
-    done: list[str] = field(default_factory=list)
-
-    def take(self, store: Store) -> str | None:
-        """A part that nobody has read; None when there is none."""
-        if self.left is None:
-            found = store.parents(self.stream.parent) if self.stream.parent else self.stream.each[1]
-            self.left = list(reversed(found))
-            self.total = len(self.left)
-        return self.left.pop() if self.left else None
-
-    def note(self, error: PylonError) -> None:
-        """A part could not be read."""
-        is_unknown = not self.stream.parent and error.status in (400, 404, 422)
-        (self.unknown if is_unknown else self.failures).append(error)
-
-    def failure(self) -> PylonError | None:
-        """One error for all, if that is what it comes to."""
-        if self.failures or (self.unknown and len(self.unknown) == self.total):
-            errors = self.failures or self.unknown
-            are_all = len(errors) == self.total
-            return combined(errors, f"{self.total} parts", are_all=are_all)
-        return None
+    def _read(self, stream: Stream, parent: Parent) -> Steps:
+        """Read the children of one parent, committed as one set."""
+        assert stream.belongs
+        reading, store = self.reading, self.reading.store
+        read_at = reading.source.now()
+        batch: list[Rows] = []
+        checkpoint = Checkpoint()
+        seen: set[str] = set()
+        is_asked_again = False
+        while True:
+            request = plan.request(stream, checkpoint, parent.key)
+            page = yield request
+            if not page.records and not is_asked_again:
+                is_asked_again = True
+                # A whole conversation that is not there is believed when it is told twice.
+                if page.is_bare or stream.belongs.always_some or store.has(stream, parent.key):
+                    continue
+            plan.see(request, page, seen)
+            asked = f"{request.method} {request.path}"
+            batch.extend(rows_of_page(stream, page.records, parent.key, asked))
+            read_at = min(read_at, page.told_at or read_at)
+            if page.cursor is None:
+                break
+            checkpoint = plan.advance(checkpoint, page)
+        counts = store.commit_children(stream, parent, batch, read_at, reading.wall())
+        reading.results[stream.name].counts.add(counts)
 
 
 @dataclass
@@ -143,8 +162,11 @@ class StaleParents:
         """The children of `parent` were read, or could not be."""
         self._in_hand.discard(parent.key)
         self.read += 1
-        # A refused or odd answer is about its parent; one that does not come may be about all.
-        self._in_a_row = self._in_a_row + 1 if isinstance(error, Unavailable) else 0
+        # A refused or odd answer is about its parent; one that does not come may be about all, and
+        # so may a refusal of what not every plan and year has.
+        is_refused = self.stream.is_optional and error and error.status in (403, 404)
+        is_about_all = isinstance(error, Unavailable) or is_refused
+        self._in_a_row = self._in_a_row + 1 if is_about_all else 0
         if error:
             self.failures.append(error)
             self._failed.add(parent.key)
@@ -156,14 +178,8 @@ class StaleParents:
 
     def failure(self) -> PylonError:
         """One error for all."""
-        error = combined(self.failures, f"{self.read:,} {self.of.stream.name}")
-        return Unavailable(f"{error}; the rest was not tried") if self.is_stopped else error
-
-
-def combined(errors: Sequence[PylonError], among: str, *, are_all: bool = False) -> PylonError:
-    """One error for several, which all failed alike or not: the first one is told. Where nothing
-    but the same refusal came for `are_all` there was, it is that."""
-    refusals = {one.status for one in errors}
-    if len(errors) == 1 or (are_all and refusals in ({403}, {404})):
-        return errors[0]
-    return Unavailable(f"{len(errors)} of {among} failed, the first with: {errors[0]}")
+        are_all = len(self.failures) == self.read
+        error = combined(self.failures, f"{self.read:,} {self.of.stream.name}", are_all=are_all)
+        if not self.is_stopped or error.status in (403, 404):
+            return error
+        return Unavailable(f"{error}; the rest was not tried")

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pylon_to_sqlite.display import Display, shown, table
+from pylon_to_sqlite.display import Display, cost_lines, shown, status_lines, table
 from pylon_to_sqlite.download_options import downloads, downloads_of
 from pylon_to_sqlite.errors import Unauthorized
 from pylon_to_sqlite.exits import FAILED, exit_statuses
-from pylon_to_sqlite.options import connects, past, seconds, share_of, stream_names
+from pylon_to_sqlite.options import chooses, connects, past, seconds, share_of, stream_names
 
 if TYPE_CHECKING:
     from pylon_to_sqlite.client import Client
@@ -117,31 +117,27 @@ def verify_auth(token: str | None, auth: Path, api_url: str | None) -> None:
 @cli.command()
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def streams(as_json: bool) -> None:
-    """List every stream: its table, parent, endpoint, and how it is kept up to date."""
-    from pylon_to_sqlite.streams import STREAMS
+    """List every stream: endpoint, how it is kept up to date, requests a run, whether it is on."""
+    from pylon_to_sqlite.choice import listing
 
-    rows = [
-        {
-            "stream": stream.name,
-            "table": stream.name,
-            "parent": stream.parent and stream.parent.name,
-            "endpoint": f"{stream.method} {stream.path}",
-            "kept": stream.kept,
-            "link_tables": [link.table for link in stream.links],
-        }
-        for stream in STREAMS
-    ]
+    rows = listing()
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
-    head = ("stream and table", "parent", "endpoint", "how it is kept up to date")
-    click.echo(table([head, *[(r["stream"], r["parent"], r["endpoint"], r["kept"]) for r in rows]]))
+    head = ("stream and table", "", "endpoint", "how it is kept up to date", "requests a run")
+    names = ("endpoint", "kept", "requests")
+    lines = [
+        (one["stream"], "" if one["is_on"] else "off", *(one[name] for name in names))
+        for one in rows
+    ]
+    click.echo(table([head, *lines]))
 
 
 @cli.command()
 @click.argument("db", type=db_path)
 @click.argument("streams", metavar="[STREAM]...", callback=stream_names, nargs=-1)
 @connects
+@chooses
 @click.option(
     "--since",
     metavar="DATE",
@@ -198,6 +194,11 @@ def streams(as_json: bool) -> None:
     show_default=True,
     help="Requests under way at once to each endpoint; 1: one at a time over all.",
 )
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Tell how many requests it would take, and how long; write nothing.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 @click.option("-v", "--verbose", is_flag=True, help="Print each request.")
 def sync(
@@ -206,6 +207,10 @@ def sync(
     token: str | None,
     auth: Path,
     api_url: str | None,
+    everything: bool,
+    skip: tuple[str, ...],
+    issue_type: str | None,
+    custom_objects: tuple[str, ...],
     since: str | None,
     reconcile: bool,
     verify: int | None,
@@ -217,6 +222,7 @@ def sync(
     max_time: float | None,
     share: float,
     workers: int,
+    dry_run: bool,
     quiet: bool,
     verbose: bool,
 ) -> None:
@@ -231,10 +237,10 @@ def sync(
     """
     from pylon_to_sqlite.file import inspect
     from pylon_to_sqlite.run import Wishes
-    from pylon_to_sqlite.streams import BY_NAME, chosen
+    from pylon_to_sqlite.streams import BY_NAME, with_parents
 
     with exit_statuses("Stopped. What was read is committed; run it again to go on."):
-        if since and not any(stream.watermark for stream in chosen(streams)):
+        if since and streams and not any(one.watermark for one in with_parents(streams)):
             raise click.UsageError("--since is about issues, and these streams hold none")
         # Before the token is looked for: a file that cannot be used is told first.
         inspect(db)
@@ -242,7 +248,11 @@ def sync(
         client.share = share
         until = None if max_time is None else client.clock.steady() + max_time
         wishes = Wishes(
-            chosen(streams),
+            streams,
+            everything=everything,
+            skip=skip,
+            custom_objects=custom_objects,
+            issue_type=issue_type,
             since=since,
             full=full,
             reconcile=reconcile,
@@ -253,8 +263,17 @@ def sync(
             until=until,
             allow_deletes=[BY_NAME[name] for name in allow_deletes],
         )
+        if dry_run:
+            return _tell_costs(db, client, wishes)
         outcome = _mirror(db, client, wishes, Display(quiet, verbose))
     sys.exit(FAILED if outcome.failed else 0)
+
+
+def _tell_costs(db: Path, client: Client, wishes: Wishes) -> None:
+    from pylon_to_sqlite.estimate import estimate
+
+    for line in cost_lines(estimate(db, client, wishes)):
+        click.echo(line)
 
 
 def _mirror(db: Path, client: Client, wishes: Wishes, display: Display) -> Outcome:
@@ -325,16 +344,8 @@ def status(db: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(asdict(status), indent=2))
         return
-    click.echo(f"{db} mirrors {shown(status.organization)} ({shown(status.organization_id)})\n")
-    head = ("stream", "rows", "gone", "complete up to", "stale", "last run", "ended")
-    rows = [
-        (one.stream, one.rows, one.gone, one.watermark, one.stale, one.last_run, one.outcome)
-        for one in status.streams
-    ]
-    click.echo(table([head, *rows]))
-    for one in status.streams:
-        if one.error:
-            click.echo(f"\n{one.stream}: {shown(one.error)}")
+    for line in status_lines(os.fspath(db), status):
+        click.echo(line)
 
 
 @cli.command()
@@ -371,13 +382,12 @@ def demo(db: Path, no_serve: bool) -> None:
     """
     from pylon_to_sqlite.client import Client
     from pylon_to_sqlite.run import Wishes
-    from pylon_to_sqlite.sandbox.demo import remove_old_sample, sample_server
+    from pylon_to_sqlite.sandbox.demo import CUSTOM_OBJECTS, remove_old_sample, sample_server
     from pylon_to_sqlite.serving import serve as serve_
-    from pylon_to_sqlite.streams import chosen
 
     with sample_server() as (url, token):
         remove_old_sample(db)
-        wishes = Wishes(chosen(()), workers=4)
+        wishes = Wishes(everything=True, custom_objects=CUSTOM_OBJECTS, workers=4)
         outcome = _mirror(db, Client(token, url), wishes, Display(False, False))
     if outcome.failed:
         sys.exit(FAILED)

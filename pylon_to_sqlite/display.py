@@ -8,17 +8,19 @@ import sys
 import threading
 import time
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
-    from pylon_to_sqlite.children import Progress, Result
     from pylon_to_sqlite.client import Answer
+    from pylon_to_sqlite.estimate import Estimate
     from pylon_to_sqlite.gather import Gathered
+    from pylon_to_sqlite.reading import Progress, Result
     from pylon_to_sqlite.rows import Drift
     from pylon_to_sqlite.run import Outcome
+    from pylon_to_sqlite.status import Status
 
 # Seconds between two lines on what is at work: on a terminal, elsewhere.
 REDRAW = 0.1
@@ -52,6 +54,49 @@ def table(rows: Sequence[Sequence[object]]) -> str:
         ]
         lines.append("  ".join(padded).rstrip())
     return "\n".join(lines)
+
+
+def status_lines(name: str, status: Status) -> Iterator[str]:
+    """What the file of that name holds and how its last runs ended."""
+    yield f"{name} mirrors {shown(status.organization)} ({shown(status.organization_id)})"
+    if status.issue_type:
+        yield f"Of issues it holds only those of type {status.issue_type}."
+    if status.custom_objects:
+        yield f"Custom objects: {shown(', '.join(status.custom_objects))}."
+    yield ""
+    head = ("stream", "", "rows", "gone", "complete up to", "stale", "last run", "ended")
+    rows = [
+        (
+            *(one.stream, "" if one.is_on else "off", one.rows, one.gone, one.watermark),
+            *(one.stale, one.last_run, one.outcome),
+        )
+        for one in status.streams
+    ]
+    yield table([head, *rows])
+    for one in status.streams:
+        if one.error:
+            yield f"\n{one.stream}: {shown(one.error)}"
+
+
+def cost_lines(estimate: Estimate) -> Iterator[str]:
+    """How many requests a run takes, and how long the rate limits make it."""
+    head = ("stream", "requests", "at", "takes")
+    rows = [
+        (
+            *(one.name, ("" if one.is_known else "at least ") + f"{one.requests:,}"),
+            *(f"{one.per_minute:,.0f} a minute", _span(one.seconds)),
+        )
+        for one in estimate.costs
+    ]
+    yield table([head, *rows])
+    yield ""
+    yield (
+        f"At least {estimate.requests:,} requests. The endpoints are asked side by side, so the"
+        f" rate limits make it about {_span(estimate.seconds)}, if they are as Pylon's documents"
+        f" say. To find this out took {estimate.made:,} requests; nothing was written."
+    )
+    for error in estimate.errors:
+        yield shown(error)
 
 
 class Display:

@@ -45,10 +45,11 @@ class Presence:
 def added(db: Database, table: str) -> set[str]:
     """The columns that a table got for fields nobody knew, as far as it still has them."""
     found = db.execute(
-        'SELECT "column" FROM _pylon_fields WHERE "table" = ? AND change = \'new\'', [table]
+        'SELECT "column" FROM _pylon_fields WHERE "table" = ? AND change = \'new\''
+        ' AND "column" IN (SELECT name FROM pragma_table_info("table"))',
+        [table],
     )
-    there = {column.name for column in db.table(table).columns}
-    return {row[0] for row in found} & there
+    return {row[0] for row in found}
 
 
 @dataclass

@@ -1,12 +1,20 @@
 """Streams beyond support itself: calls, surveys, projects, and what answers are written with."""
 
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
 from pylon_to_sqlite.stream import (
     PAGE,
+    Belonging,
     Column,
     Link,
+    Recent,
     Stream,
     custom_fields,
     fields,
+    objects,
+    on_its_side,
     plain,
     reference,
     values,
@@ -28,6 +36,8 @@ CALL_RECORDINGS = Stream(
     ),
     label="title",
     limit=PAGE,
+    # Summaries come after the call, and nothing but its beginning can be asked for.
+    recent=Recent("start_time", timedelta(days=14)),
     links=(
         values(
             "call_recording",
@@ -62,9 +72,9 @@ SURVEY_RESPONSES = Stream(
         *fields("time", submitted_at="When it was sent, UTC."),
     ),
     label="submitted_at",
-    parent=SURVEYS,
-    owner="survey_id",
+    belongs=Belonging(SURVEYS, "survey_id"),
     limit=PAGE,
+    recent=Recent("submitted_after"),
     links=(
         Link(
             "survey_answers",
@@ -158,6 +168,7 @@ PROJECTS = Stream(
     ),
     label="name",
     limit=PAGE,
+    recent=Recent("updated_at"),
     links=(custom_fields("project"),),
 )
 
@@ -197,6 +208,7 @@ TASKS = Stream(
     ),
     label="title",
     limit=PAGE,
+    recent=Recent("updated_at"),
     links=(custom_fields("task"),),
 )
 
@@ -224,4 +236,58 @@ FEATURE_REQUESTS = Stream(
         ),
         custom_fields("feature_request"),
     ),
+)
+
+ORGANIZATION = Stream(
+    "organization",
+    "/me",
+    "Whose workspace this is: one row.",
+    (
+        *fields("text", id="The organisation's id.", name="Its name."),
+        Column("user_id", "The user of the token that read it last.", path="user.id"),
+        Column("user_email", "That user's address.", path="user.email"),
+    ),
+    label="name",
+    is_one=True,
+)
+
+
+def _with_related(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A custom object whose relations are references, where they are to records of Pylon's own."""
+    found = record.get("relations")
+    if not isinstance(found, list):
+        return record
+    related = [
+        on_its_side(one, "object_type", "object_id") if isinstance(one, dict) else one
+        for one in found
+    ]
+    return {**record, "relations": related}
+
+
+CUSTOM_OBJECTS = Stream(
+    "custom_objects",
+    "/custom-objects/{type}",
+    "Records of the workspace's own kinds; Pylon does not list the kinds, so you name them.",
+    (
+        *fields("text", id="The object's id.", type="Its kind.", name="Name."),
+        *fields("time", created_at="When it was created, UTC.", updated_at="Last change, UTC."),
+    ),
+    label="name",
+    each=("type", ()),
+    # The highest that this endpoint takes.
+    limit=100,
+    links=(
+        custom_fields("custom_object"),
+        objects(
+            "custom_object",
+            "relations",
+            "What a custom object is linked to.",
+            *fields("text", object_type="Kind of the other: account, ….", object_id="Its id."),
+            reference("account_id", "accounts", "The other, where it is an account."),
+            reference("contact_id", "contacts", "… a contact."),
+            reference("issue_id", "issues", "… an issue."),
+            reference("user_id", "users", "… a user."),
+        ),
+    ),
+    shaped=_with_related,
 )

@@ -12,17 +12,16 @@ from urllib.parse import unquote
 
 from pylon_to_sqlite import plan
 from pylon_to_sqlite.attachments import Contents, File
-from pylon_to_sqlite.children import Progress
 from pylon_to_sqlite.downloads import Downloads, Fetched
 from pylon_to_sqlite.errors import PylonError, Unauthorized, Unavailable
 from pylon_to_sqlite.folder import hash_of, name_of
 from pylon_to_sqlite.lanes import Lanes, Steps
 from pylon_to_sqlite.plan import Checkpoint, Page, Request
 from pylon_to_sqlite.reach import refusal
+from pylon_to_sqlite.reading import Progress, Source
 from pylon_to_sqlite.store import Store
 from pylon_to_sqlite.stream import Stream
 from pylon_to_sqlite.support_streams import ISSUE_MESSAGES, ISSUES
-from pylon_to_sqlite.sync import Source
 from pylon_to_sqlite.text import clean
 from pylon_to_sqlite.unsigned import file_name, signed
 

@@ -41,6 +41,12 @@ def lay_out(db: Database, now: str) -> None:
         fill(db, now)
 
 
+def columns_of(db: Database, table: str) -> dict[str, str]:
+    """The columns of a table that is there, with their SQL types."""
+    found = db.execute("SELECT name, type FROM pragma_table_info(?)", [table])
+    return dict(found.fetchall())
+
+
 def quoted(name: str) -> str:
     """A name in SQL."""
     return '"' + name.replace('"', '""') + '"'
@@ -60,7 +66,7 @@ def _create(db: Database, table: Table) -> None:
 def _complete(db: Database, table: Table, now: str) -> None:
     """Give a table the columns that it lacks. What was a new field to the version that made it
     keeps its values."""
-    there = {one.name.lower(): one for one in db.table(table.name).columns}
+    there = {name.lower() for name in columns_of(db, table.name)}
     news = {name.lower(): name for name in added(db, table.name)}
     known = {news[one.name.lower()]: one for one in table.columns if one.name.lower() in news}
     keys = {key.column for key in db.table(table.name).foreign_keys}
@@ -68,7 +74,7 @@ def _complete(db: Database, table: Table, now: str) -> None:
     known |= {
         one.name: one
         for one in table.columns
-        if one.refers and one.name.lower() in there.keys() - news.keys() and one.name not in keys
+        if one.refers and one.name.lower() in there - news.keys() and one.name not in keys
     }
     if known:
         _adopt(db, table, known, now)

@@ -6,10 +6,11 @@ from collections.abc import Callable, Collection, Generator, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from pylon_to_sqlite.children import FAILURES_IN_A_ROW, Result
+from pylon_to_sqlite.children import FAILURES_IN_A_ROW
 from pylon_to_sqlite.errors import Gone, PylonError, Unauthorized, Unavailable
 from pylon_to_sqlite.lanes import Steps
 from pylon_to_sqlite.plan import Page, Request, iso, moment, request_by_id
+from pylon_to_sqlite.reading import Result
 from pylon_to_sqlite.rows import rows_of
 from pylon_to_sqlite.store import Store
 from pylon_to_sqlite.stream import Stream

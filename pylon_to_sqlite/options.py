@@ -1,7 +1,7 @@
 """Options that commands share, and what their values may be: a usage error tells the choices."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -70,6 +70,39 @@ def share_of(ctx: click.Context, param: click.Parameter, value: str) -> float:
     return percent / 100
 
 
+def chooses(command: Command) -> Command:
+    """The options that say what is mirrored, and are remembered in the file."""
+    options = (
+        click.option(
+            "--all",
+            "everything",
+            is_flag=True,
+            help="Mirror every stream from now on: those too that are off unless asked for, such as"
+            " ones that cost a request an issue.",
+        ),
+        click.option(
+            "--skip",
+            metavar="STREAM",
+            callback=stream_names,
+            multiple=True,
+            help="Leave this stream out from now on; naming it later takes it in again.",
+        ),
+        click.option(
+            "--issue-type",
+            type=click.Choice(["conversation", "ticket", "all"]),
+            help="Mirror only issues of this type from now on.",
+        ),
+        click.option(
+            "--custom-object",
+            "custom_objects",
+            metavar="KIND",
+            multiple=True,
+            help="Mirror custom objects of this kind from now on, such as companies.",
+        ),
+    )
+    return _with(options, command)
+
+
 def connects(command: Command) -> Command:
     """The options that say whose workspace it is."""
     options = (
@@ -89,6 +122,10 @@ def connects(command: Command) -> Command:
             help="Address of the API; by default told by the token's prefix (US or EU).",
         ),
     )
+    return _with(options, command)
+
+
+def _with(options: Sequence[Callable[[Command], Command]], command: Command) -> Command:
     for option in reversed(options):
         command = option(command)
     return command

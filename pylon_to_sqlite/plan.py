@@ -1,6 +1,7 @@
 """What to ask next, and what an answer means for the checkpoint. Pure: no clock, HTTP or SQL."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
@@ -28,6 +29,8 @@ GROWS_AFTER = timedelta(days=7)
 
 # Keys are UUIDs; an address has room for no more than some thousand signs.
 LONGEST_KEY = 500
+
+_PLACE = re.compile(r"\{\w+\}")
 
 ISO = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -63,6 +66,8 @@ class Checkpoint(Saved):
     meaning that nothing is complete yet. `as_of` is the oldest answer in the window, beyond which
     no watermark goes. `span` is the widest window in seconds that Pylon was found to take at
     `narrowed`. For children `full` is the time of a --full: what was read before it is stale.
+    Walks that can ask for what is new have a `watermark` too, and `walked`, when the last whole one
+    began. `kind` is the one type of issues that was asked for.
     """
 
     cursor: str | None = None
@@ -73,6 +78,8 @@ class Checkpoint(Saved):
     as_of: str | None = None
     span: int | None = None
     narrowed: str | None = None
+    walked: str | None = None
+    kind: str | None = None
 
     def __post_init__(self) -> None:
         if self.window:
@@ -134,23 +141,35 @@ def fingerprint(stream: Stream) -> str:
         for column in one.columns
     ]
     digest = sha256(repr(columns).encode()).hexdigest()[:12]
-    return f"{stream.path} {','.join(stream.key)} {stream.watermark} {digest}"
+    changes = stream.watermark or (stream.recent.field if stream.recent else "")
+    return f"{stream.path} {','.join(stream.key)} {changes} {digest}"
 
 
-def request(stream: Stream, checkpoint: Checkpoint, part: str | None = None) -> Request:
-    """The next page of `stream`; `part` is the parent's key or the parameter's value."""
-    name, _ = stream.each
-    params = dict(stream.params) | ({name: part} if name and part is not None else {})
-    path = stream.path.replace("{id}", path_segment(part)) if stream.parent else stream.path
+def request(
+    stream: Stream, checkpoint: Checkpoint, part: str | None = None, after: str | None = None
+) -> Request:
+    """The next page of `stream`; `part` is the parent's key or the parameter's value, and `after`
+    bounds it to what is newer than that."""
+    path, params = stream.path, dict(stream.params)
+    if "{" in path:
+        path = _PLACE.sub(lambda _: path_segment(part), path)
+    elif part is not None:
+        params[stream.each[0]] = part
+    if stream.is_one:
+        return Request("GET", path, stream.path, params, is_for_one=True)
     cursor = checkpoint.cursor
     page: dict[str, Any] = {"limit": stream.limit} if stream.limit else {}
     if cursor:
         page |= {"cursor": cursor}
     if stream.method == "GET":
+        if after and stream.recent:
+            params[stream.recent.field] = after
         params |= {key: str(value) for key, value in page.items()}
         return Request("GET", path, stream.path, params, cursor=cursor, limit=stream.limit)
     if checkpoint.window:
-        page |= {"filter": _filter(stream.watermark, checkpoint.window)}
+        page |= {"filter": _filter(stream.watermark, *checkpoint.window, checkpoint.kind)}
+    elif after and stream.recent:
+        page |= {"filter": _filter(stream.recent.field, after)}
     return Request("POST", path, stream.path, params, page, cursor, limit=stream.limit)
 
 
@@ -186,13 +205,41 @@ def path_segment(key: str | None) -> str:
     return quote(key, safe="")
 
 
-def _filter(field: str, window: Window) -> dict[str, Any]:
+def _filter(
+    field: str, after: str | None, before: str | None = None, kind: str | None = None
+) -> dict[str, Any]:
     # Unknown *body* fields are ignored by Pylon, so a filter must be spelt exactly like this.
-    bounds = [{"field": field, "operator": "time_is_before", "value": window.before}]
-    if window.after:
-        after = iso(moment(window.after) - MARGIN)
-        bounds.insert(0, {"field": field, "operator": "time_is_after", "value": after})
-    return {"operator": "and", "subfilters": bounds}
+    wanted = []
+    if after:
+        start = iso(moment(after) - MARGIN)
+        wanted.append({"field": field, "operator": "time_is_after", "value": start})
+    if before:
+        wanted.append({"field": field, "operator": "time_is_before", "value": before})
+    if kind:
+        wanted.append({"field": "issue_type", "operator": "equals", "value": kind})
+    return {"operator": "and", "subfilters": wanted}
+
+
+def new_since(stream: Stream, checkpoint: Checkpoint, now: str) -> str | None:
+    """Since when a list is to be asked for what is new in it; None: it is to be read whole."""
+    recent, watermark, walked = stream.recent, checkpoint.watermark, checkpoint.walked
+    if recent is None or watermark is None or walked is None or checkpoint.cursor:
+        return None
+    whole_after = recent.whole_after
+    if whole_after and abs(moment(now) - moment(walked)) >= whole_after:
+        return None
+    if moment(watermark) - moment(now) > OVERLAP:
+        # A clock of Pylon's was wrong, then or now: what changed between is anybody's guess.
+        return None
+    return iso(moment(min(watermark, now)) - recent.back)
+
+
+def walked(stream: Stream, checkpoint: Checkpoint, began: str, *, is_whole: bool) -> Checkpoint:
+    """The checkpoint after a walk that began at `began`, whose last page left `checkpoint`."""
+    if stream.recent is None:
+        return Checkpoint()
+    whole = began if is_whole else checkpoint.walked
+    return Checkpoint(watermark=min(began, checkpoint.as_of or began), walked=whole)
 
 
 def open_window(checkpoint: Checkpoint, since: str | None, now: str) -> Checkpoint | None:
@@ -273,7 +320,8 @@ def advance(checkpoint: Checkpoint, page: Page) -> Checkpoint:
     """The checkpoint after `page`. A watermark moves with the last page of its window alone:
     pages come newest created first, so no earlier page says anything of the later ones."""
     if not checkpoint.window:
-        return replace(checkpoint, cursor=page.cursor)
+        told_at = [time for time in (checkpoint.as_of, page.told_at) if time]
+        return replace(checkpoint, cursor=page.cursor, as_of=min(told_at, default=None))
     after, before = checkpoint.window
     as_of = min(checkpoint.as_of or before, page.told_at or before)
     if page.cursor:
@@ -300,18 +348,32 @@ def told(page: Page, now: str) -> Page:
 
 def restarted(checkpoint: Checkpoint) -> Checkpoint:
     """The checkpoint for reading everything in its scope again (--full, another definition)."""
-    return Checkpoint(since=checkpoint.since, span=checkpoint.span, narrowed=checkpoint.narrowed)
+    kept = ("since", "span", "narrowed", "kind")
+    return Checkpoint(**{name: getattr(checkpoint, name) for name in kept})
 
 
-def read_again_at(changed_at: str | None, read_at: str) -> str | None:
-    """When children read at `read_at` must be read once more; None when that is not needed."""
+def of_kind(checkpoint: Checkpoint, kind: str | None) -> Checkpoint:
+    """The checkpoint for reading issues of one type alone (None: of both) from here on. What was
+    outside so far starts over, what leaves needs no more than another filter."""
+    if kind == checkpoint.kind:
+        return checkpoint
+    kept = restarted(checkpoint) if checkpoint.kind else replace(checkpoint, cursor=None)
+    return replace(kept, kind=kind)
+
+
+def read_again_at(
+    changed_at: str | None, read_at: str, after: timedelta | None = None
+) -> str | None:
+    """When children read at `read_at` must be read once more; None when that is not needed.
+    `after` that time they are read whatever their parent tells."""
+    again_at = iso(moment(read_at) + after) if after else None
     if changed_at is None:
-        return None
+        return again_at
     try:
         settled = iso(moment(changed_at) + LAG)
     except (ValueError, OverflowError):
-        return None
-    return settled if read_at < settled else None
+        return again_at
+    return settled if read_at < settled else again_at
 
 
 def iso(value: datetime) -> str:

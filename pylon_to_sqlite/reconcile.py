@@ -4,17 +4,16 @@ Issues are listed by their creation, window after window from the oldest on, as 
 is done once a day, beside all else, and goes on where a run was stopped.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from pylon_to_sqlite import plan
-from pylon_to_sqlite.children import Result
 from pylon_to_sqlite.errors import Gone, PylonError, Refused, Unauthorized
 from pylon_to_sqlite.lanes import Steps
 from pylon_to_sqlite.plan import Comparison, Window
-from pylon_to_sqlite.rows import rows_of
-from pylon_to_sqlite.store import Store
+from pylon_to_sqlite.reading import Reading
+from pylon_to_sqlite.rows import Rows, rows_of
 from pylon_to_sqlite.support_streams import ISSUES
 
 EVERY = timedelta(days=1)
@@ -42,15 +41,14 @@ class Compared:
 class Reconciliation:
     """One comparison, or the rest of one. `is_wanted` does not wait until a day has passed."""
 
-    store: Store
-    issues: Result
-    now: Callable[[], str]
-    wall: Callable[[], str]
+    reading: Reading
     is_wanted: bool = False
     is_allowed: bool = False
 
     def __post_init__(self) -> None:
         self.found = Compared()
+        self.store, self.wall = self.reading.store, self.reading.wall
+        self.issues = self.reading.results[ISSUES.name]
         self.issues.is_compared = False
         self._cursor: str | None = None
 
@@ -91,26 +89,26 @@ class Reconciliation:
                 continue
             yield from self._see_to_unseen(window)
             comparison = replace(comparison, reached=window.before)
-            self.store.save_comparison(comparison)
+            self.store.memory.save_comparison(comparison)
         # What spans fit is found out anew each time: it takes three requests.
-        self.store.save_comparison(Comparison(finished=comparison.began))
+        self.store.memory.save_comparison(Comparison(finished=comparison.began))
 
     def _to_compare(self) -> Iterator[Comparison]:
         """What is to be compared now: nothing, all, or what another run has left of all. Where it
         was asked for, what that run had compared comes after: it may have changed since."""
-        last, until = self.store.comparison(), self.store.checkpoint(ISSUES).watermark
+        last, until = self.store.memory.comparison(), self.store.memory.checkpoint(ISSUES).watermark
         if until is None:
             return
-        now = self.now()
+        now = self.reading.source.now()
         if last.until:
             yield replace(last, until=until)
             if self.is_wanted:
                 yield self._begun(last.reached or until, now)
-        elif self.is_wanted or (last.finished and _is_due(last.finished, now)):
+        elif self.is_wanted or (last.finished and is_due(last.finished, now)):
             yield self._begun(until, now)
         elif last.finished is None:
             # All of it has only just been loaded.
-            self.store.save_comparison(replace(last, finished=now))
+            self.store.memory.save_comparison(replace(last, finished=now))
 
     def _begun(self, until: str, now: str) -> Comparison:
         """A new comparison, of what was created up to `until`."""
@@ -118,7 +116,7 @@ class Reconciliation:
         # What is older than all that is here would be missing alone: looked for when asked.
         reached = min(oldest, self.store.earliest()) if self.is_wanted else oldest
         begun = Comparison(reached=reached, until=until, began=now)
-        self.store.save_comparison(begun)
+        self.store.memory.save_comparison(begun)
         return begun
 
     def _read(self, window: Window) -> Steps:
@@ -135,7 +133,8 @@ class Reconciliation:
                 continue
             plan.see(request, page, seen)
             batch = [rows_of(ISSUES, record) for record in page.records]
-            counts = self.store.commit_compared(batch, self.wall())
+            mirrored = self._in_scope(batch)
+            counts = self.store.commit_compared(mirrored, self.wall())
             self.issues.version += 1
             # Those on an edge are in two windows.
             times = [str(rows.row["created_at"] or "") for rows in batch]
@@ -169,12 +168,21 @@ class Reconciliation:
             else:
                 rows = rows_of(ISSUES, page.records[0])
                 self.issues.version += 1
-                self.found.changed += self.store.commit_compared([rows], self.wall()).changed
+                mirrored = self._in_scope([rows])
+                self.found.changed += self.store.commit_compared(mirrored, self.wall()).changed
                 if rows.row["id"] != key:
                     # The issue that this one was merged into.
                     self.found.gone += self.store.parent_gone(ISSUES, key, self.wall())
 
+    def _in_scope(self, batch: list[Rows]) -> list[Rows]:
+        """What of it the mirror is to hold; the rest is gone, as far as it is here."""
+        holds = self.reading.choice.holds_issue
+        for rows in batch:
+            if not holds(rows.row["type"]):
+                self.found.gone += self.store.parent_gone(ISSUES, str(rows.row["id"]), self.wall())
+        return [rows for rows in batch if holds(rows.row["type"])]
 
-def _is_due(last: str, now: str) -> bool:
+
+def is_due(last: str, now: str) -> bool:
     """Whether a day has passed; or the clock that told `last` was wrong, and one has to come."""
     return abs(plan.moment(now) - plan.moment(last)) >= EVERY

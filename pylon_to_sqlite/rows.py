@@ -105,6 +105,7 @@ def rows_of(stream: Stream, record: object, given: Mapping[str, str] | None = No
     """
     if not isinstance(record, dict):
         raise Unexpected(f"a record that is no object but {_shown(record)}")
+    record = stream.shaped(record)
     told = _Told([], [])
     links = [link for link in stream.links if _has_shape(link, record.get(link.path))]
     for link in stream.links:

@@ -3,22 +3,25 @@
 import sqlite3
 from collections.abc import Callable, Collection, Sequence
 from contextlib import closing, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
 from pylon_to_sqlite import file
-from pylon_to_sqlite.children import Progress, Result
+from pylon_to_sqlite.choice import Choice
 from pylon_to_sqlite.client import Client, Me
 from pylon_to_sqlite.downloads import Downloads
 from pylon_to_sqlite.errors import MoreToDo, PylonError, Unauthorized, Unavailable
 from pylon_to_sqlite.gather import Gathered, Gathering, Remembering
 from pylon_to_sqlite.plan import iso
+from pylon_to_sqlite.reading import Progress, Reading, Result
 from pylon_to_sqlite.reconcile import Compared
 from pylon_to_sqlite.rows import Drift
 from pylon_to_sqlite.store import Store
 from pylon_to_sqlite.stream import Stream
+from pylon_to_sqlite.support_streams import ISSUES
 from pylon_to_sqlite.sync import Sync
 
 
@@ -26,7 +29,16 @@ from pylon_to_sqlite.sync import Sync
 class Wishes:
     """What the user asks of a run."""
 
-    streams: Sequence[Stream]
+    names: Sequence[str] = ()
+    """The streams to read, which are remembered; none: those that are on."""
+    everything: bool = False
+    """Mirror all streams from now on."""
+    skip: Sequence[str] = ()
+    """Streams to leave out from now on."""
+    custom_objects: Sequence[str] = ()
+    """Kinds of custom objects to mirror from now on."""
+    issue_type: str | None = None
+    """The one type of issues to mirror from now on, or "all"."""
     since: str | None = None
     full: bool = False
     workers: int = 1
@@ -42,6 +54,11 @@ class Wishes:
     """What fetches the contents of files, if they are wanted, and where to."""
     until: float | None = None
     """When to stop with what there is, in seconds of the steady clock."""
+
+    def choice(self, known: Choice) -> Choice:
+        """What is mirrored from now on, where `known` was so far."""
+        what = (self.names, self.skip, self.custom_objects, self.issue_type)
+        return known.with_wishes(*what, everything=self.everything)
 
 
 @dataclass(frozen=True)
@@ -83,14 +100,14 @@ def mirror(
     # From here on by its whole name: to SQLite `:memory:` and `file:x` would be something else.
     path = path.resolve()
     me = client.me()
-    _check_organization(path, known, me)
+    check_organization(path, known, me)
     if wishes.downloads:
         wishes.downloads.folder.claim(me.id)
     file.create(path)
     try:
         with file.held(path):
             # Another sync may have made the file somebody else's meanwhile.
-            _check_organization(path, file.inspect(path), me)
+            check_organization(path, file.inspect(path), me)
             with closing(Store(str(path))) as store:
                 return _run(store, client, wishes, me, on_progress, on_result)
     except sqlite3.Error as error:
@@ -116,30 +133,29 @@ def _run(
 
     # What the last run could not, for its time was up.
     store.purge(wall())
+    choice = wishes.choice(store.memory.choice())
+    store.memory.save_choice(choice)
+    streams = choice.streams(wishes.names)
     if wishes.verify is not None:
         began = datetime.fromtimestamp(client.clock.now(), timezone.utc)
         since = iso(began - timedelta(days=wishes.verify))
-        for stream in wishes.streams:
-            if stream.is_by_staleness:
+        for stream in streams:
+            if stream.is_by_staleness and stream.parent is ISSUES:
                 store.doubt_children(stream, since, client.now())
-    run = store.runs.begin(version("pylon-to-sqlite"), wall())
+    run = store.runs.begin(_version(), wall())
     source = Remembering(client) if wishes.downloads else client
     sync = Sync(
-        source,
-        store,
-        wall,
+        Reading(source, store, wall, choice, on_progress=on_progress, on_result=on_result),
         since=wishes.since,
         full=wishes.full,
         workers=wishes.workers,
         allow_deletes=wishes.allow_deletes,
         reconcile=wishes.reconcile,
         check=check,
-        on_progress=on_progress,
-        on_result=on_result,
     )
     outcome = "interrupted"
     try:
-        results = sync.run(wishes.streams, run)
+        results = sync.run(streams, run)
         outcome = "failed" if any(result.error for result in results) else "ok"
     except (PylonError, sqlite3.Error):
         outcome = "failed"
@@ -148,6 +164,11 @@ def _run(
         # Who ends a run that waits for another program is not to wait again.
         with suppress(sqlite3.OperationalError) if outcome == "interrupted" else nullcontext():
             store.runs.end(run, outcome, client.requests, client.waited, wall())
+    unknown = {value for result in results for value in result.unknown}
+    kept = [kind for kind in choice.custom_objects if kind not in unknown]
+    if kept != [*choice.custom_objects]:
+        # A word that was misspelt is not asked for for ever.
+        store.memory.save_choice(replace(choice, custom_objects=kept))
     erased = 0
     if wishes.erase_deleted is not None:
         now = datetime.fromtimestamp(client.clock.now(), timezone.utc)
@@ -171,7 +192,13 @@ def _run(
     return Outcome(me, results, drift, found, erased, unpurged, gathered)
 
 
-def _check_organization(path: Path, known: file.Mirror | None, me: Me) -> None:
+@cache
+def _version() -> str:
+    return version("pylon-to-sqlite")
+
+
+def check_organization(path: Path, known: file.Mirror | None, me: Me) -> None:
+    """Raise Unauthorized where the file is another organisation's."""
     if known and known.organization_id not in ("", me.id):
         raise Unauthorized(
             f"{path} mirrors {known.organization_name} ({known.organization_id}), but the token is"

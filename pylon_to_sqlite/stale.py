@@ -13,19 +13,29 @@ BATCH = 500
 _STALE = """
     FROM {parent} AS p
     LEFT JOIN _pylon_children AS m ON m.stream = :stream AND m.parent = p.id
-    WHERE {is_live}
-      AND (m.parent IS NULL OR m.read_for IS NOT p.{watermark}
+    WHERE {is_live}{only}
+      AND (m.parent IS NULL OR m.read_for IS NOT p.{stale_by}
            OR m.again_at <= :now OR m.read_at < :full)
 """
 
 
 def stale_sql(stream: Stream) -> str:
-    """FROM and WHERE of the parents whose children are stale; takes :stream, :now and :full."""
-    assert stream.parent
-    parent = stream.parent
+    """FROM and WHERE of the parents whose children are stale; takes :stream, :now, :full and
+    :only."""
+    assert stream.belongs
+    parent, (column, _) = stream.belongs.parent, stream.belongs.only
     return _STALE.format(
-        parent=parent.name, watermark=parent.watermark, is_live=live(TABLES[parent.name], "p")
+        parent=parent.name,
+        stale_by=stream.belongs.stale_by,
+        is_live=live(TABLES[parent.name], "p"),
+        only=f" AND p.{column} = :only" if column else "",
     )
+
+
+def stale_params(stream: Stream, now: str, full: str | None) -> dict[str, str | None]:
+    """What the SQL takes."""
+    assert stream.belongs
+    return {"stream": stream.name, "now": now, "full": full, "only": stream.belongs.only[1]}
 
 
 class Parent(NamedTuple):
@@ -38,8 +48,8 @@ class Parent(NamedTuple):
 def stale(db: Database, stream: Stream, now: str, full: str | None) -> Iterator[Parent]:
     """Parents whose children must be read, newest first, each once. It may be written to
     while this goes on: what is read meanwhile is not given again."""
-    assert stream.parent
-    watermark = stream.parent.watermark
+    assert stream.belongs
+    stale_by = stream.belongs.stale_by
     last: tuple[str | None, str] | None = None
     for order in ("p.created_at IS NOT NULL", "p.created_at IS NULL"):
         while True:
@@ -50,13 +60,11 @@ def stale(db: Database, stream: Stream, now: str, full: str | None) -> Iterator[
                 beyond = "p.id < :id"
             created_at, key = last or (None, None)
             batch = db.execute(
-                f"SELECT p.id, p.created_at, p.{watermark}"
+                f"SELECT p.id, p.created_at, p.{stale_by}"
                 f"{stale_sql(stream)} AND {order} AND {beyond}"
                 " ORDER BY p.created_at DESC, p.id DESC LIMIT :limit",
                 {
-                    "stream": stream.name,
-                    "now": now,
-                    "full": full,
+                    **stale_params(stream, now, full),
                     "created_at": created_at,
                     "id": key,
                     "limit": BATCH,
@@ -72,8 +80,5 @@ def stale(db: Database, stream: Stream, now: str, full: str | None) -> Iterator[
 
 def count_stale(db: Database, stream: Stream, now: str, full: str | None) -> int:
     """How many parents' children must be read."""
-    row = db.execute(
-        f"SELECT count(*) {stale_sql(stream)}",
-        {"stream": stream.name, "now": now, "full": full},
-    ).fetchone()
-    return int(row[0])
+    sql = f"SELECT count(*) {stale_sql(stream)}"
+    return int(db.execute(sql, stale_params(stream, now, full)).fetchone()[0])

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from pylon_to_sqlite import file
+from pylon_to_sqlite.choice import Choice
 from pylon_to_sqlite.errors import Unusable
 from pylon_to_sqlite.plan import Checkpoint
 from pylon_to_sqlite.schema import TABLES
-from pylon_to_sqlite.stale import stale_sql
+from pylon_to_sqlite.stale import stale_params, stale_sql
 from pylon_to_sqlite.stream import Stream
 from pylon_to_sqlite.streams import STREAMS
 
@@ -22,6 +23,7 @@ class StreamStatus:
     """One stream in the file. `stale` counts parents whose children are still to be read."""
 
     stream: str
+    is_on: bool
     rows: int
     gone: int
     placeholders: int
@@ -39,6 +41,10 @@ class Status:
 
     organization: str
     organization_id: str
+    issue_type: str
+    """The one type of issues that is mirrored, "" for both."""
+    custom_objects: list[str]
+    """The kinds of custom objects that are mirrored."""
     streams: list[StreamStatus]
 
 
@@ -48,24 +54,27 @@ def status_of(path: Path, now: str) -> Status:
         with file.reading(path) as connection:
             connection.row_factory = sqlite3.Row
             meta = dict(connection.execute("SELECT key, value FROM _pylon_meta").fetchall())
+            choice = Choice.from_json(meta.get("choice") or "{}")
             return Status(
                 meta.get("organization_name") or "",
                 meta.get("organization_id") or "",
-                [_stream(connection, stream, now) for stream in STREAMS],
+                choice.issue_type,
+                [*choice.custom_objects],
+                [_stream(connection, stream, choice.is_on(stream), now) for stream in STREAMS],
             )
     except sqlite3.Error as error:
         raise Unusable(f"cannot read {path}: {error}") from None
 
 
-def _stream(connection: sqlite3.Connection, stream: Stream, now: str) -> StreamStatus:
+def _stream(connection: sqlite3.Connection, stream: Stream, is_on: bool, now: str) -> StreamStatus:
     checkpoint = _checkpoint(connection, stream)
     there = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
     if connection.execute(there, [stream.name]).fetchone() is None:
         # An earlier version made the file, and no sync has been since.
-        return StreamStatus(stream.name, 0, 0, 0, None, None, None, None, None, None)
+        return StreamStatus(stream.name, is_on, 0, 0, 0, *[None] * 6)
     stale = None
-    if stream.is_by_staleness:
-        params = {"stream": stream.name, "now": now, "full": checkpoint.full}
+    if stream.is_by_staleness and is_on:
+        params = stale_params(stream, now, checkpoint.full)
         stale = connection.execute(f"SELECT count(*) {stale_sql(stream)}", params).fetchone()[0]
     placeholder = "placeholder" if TABLES[stream.name].has_placeholder else "0"
     rows, gone, placeholders = connection.execute(
@@ -80,6 +89,7 @@ def _stream(connection: sqlite3.Connection, stream: Stream, now: str) -> StreamS
     ).fetchone()
     return StreamStatus(
         stream=stream.name,
+        is_on=is_on,
         rows=rows,
         gone=gone,
         placeholders=int(placeholders),

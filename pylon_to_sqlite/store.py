@@ -12,16 +12,8 @@ from pylon_to_sqlite import attachments, history, requesters, tombstones
 from pylon_to_sqlite.attachments import Attachments
 from pylon_to_sqlite.erase import erase
 from pylon_to_sqlite.layout import lay_out
-from pylon_to_sqlite.plan import (
-    Checkpoint,
-    Comparison,
-    Window,
-    fingerprint,
-    iso,
-    moment,
-    read_again_at,
-    restarted,
-)
+from pylon_to_sqlite.memory import Memory
+from pylon_to_sqlite.plan import Checkpoint, Window, iso, moment, read_again_at
 from pylon_to_sqlite.purge import FILE, purge
 from pylon_to_sqlite.rows import Drift, Rows
 from pylon_to_sqlite.runs import Counts, Runs
@@ -31,9 +23,6 @@ from pylon_to_sqlite.stream import Stream
 from pylon_to_sqlite.support_streams import ISSUE_MESSAGES, ISSUES
 from pylon_to_sqlite.tables import Tables
 from pylon_to_sqlite.transactions import BUSY_SECONDS, NOTICE, Transactions
-
-# The name that the comparison of all issues has among the checkpoints.
-COMPARISON = "reconcile"
 
 BEFORE_PYLON = "2015-01-01T00:00:00Z"
 # Issues can be imported from elsewhere.
@@ -61,6 +50,7 @@ class Store:
         self.transactions = Transactions(self.db.conn, self.tables.forget_types)
         self.runs = Runs(self.db, self.transactions)
         self.attachments = Attachments(self.db, self.transactions)
+        self.memory = Memory(self.db, self.transactions)
         tombstones.prepare(self.db)
         # With WAL a Datasette reads while a sync writes.
         self.db.execute("PRAGMA journal_mode = WAL")
@@ -84,21 +74,6 @@ class Store:
             for key, value in {"schema_version": str(VERSION), **meta}.items():
                 self.db.execute("INSERT OR REPLACE INTO _pylon_meta VALUES (?, ?)", [key, value])
 
-    def checkpoint(self, stream: Stream) -> Checkpoint:
-        """Where the stream is. One of another definition of it starts over, in the same scope."""
-        row = self._one(
-            "SELECT fingerprint, state FROM _pylon_checkpoints WHERE stream = ?", stream.name
-        )
-        if row is None:
-            return Checkpoint()
-        checkpoint = Checkpoint.from_json(row[1])
-        return checkpoint if row[0] == fingerprint(stream) else restarted(checkpoint)
-
-    def save(self, stream: Stream, checkpoint: Checkpoint, completed_at: str | None = None) -> None:
-        """Remember the checkpoint alone; `completed_at` where all of the stream has been read."""
-        with self.transactions.one():
-            self._save(stream, checkpoint, completed_at)
-
     def commit(
         self, stream: Stream, batch: Sequence[Rows], checkpoint: Checkpoint, now: str
     ) -> Counts:
@@ -108,7 +83,7 @@ class Store:
             if stream.is_walked:
                 keys = [tuple(rows.row[name] for name in stream.key) for rows in batch]
                 tombstones.found(self.db, stream, keys)
-            self._save(stream, checkpoint)
+            self.memory.note(stream, checkpoint)
         return counts
 
     def unlisted(self, stream: Stream, before: str) -> list[str]:
@@ -174,20 +149,23 @@ class Store:
         """All children of one parent as one set: those that are not in it are gone. Where the
         parent is gone meanwhile, so are they all."""
         table = TABLES[stream.name]
-        assert stream.parent
+        belongs = stream.belongs
+        assert belongs
         with self.transactions.one():
-            there = f"SELECT 1 FROM {stream.parent.name} WHERE id = ? AND deleted_at IS NULL"
+            there = f"SELECT 1 FROM {belongs.parent.name} WHERE id = ? AND deleted_at IS NULL"
             if not self._one(there, parent.key):
                 return Counts()
             counts = self._write(stream, batch, now)
-            kept = json.dumps([rows.row[table.key[0]] for rows in batch])
-            missing = f"{stream.owner} = :parent AND id NOT IN (SELECT value FROM json_each(:kept))"
+            (own,) = {*table.key} - {stream.owner}
+            kept = json.dumps([rows.row[own] for rows in batch])
+            listed = f"{own} IN (SELECT value FROM json_each(:kept))"
+            missing = f"{stream.owner} = :parent AND NOT {listed}"
             params = {"parent": parent.key, "kept": kept}
             counts.gone = tombstones.mark(self.db, stream, missing, params, now)
             if stream is ISSUE_MESSAGES and counts != Counts():
                 written = [rows.row for rows in batch]
                 attachments.derive_children(self.db, parent.key, written, now)
-            again_at = read_again_at(parent.changed_at, read_at)
+            again_at = read_again_at(parent.changed_at, read_at, belongs.again_after)
             self.db.execute(
                 "INSERT OR REPLACE INTO _pylon_children VALUES (?, ?, ?, ?, ?)",
                 [stream.name, parent.key, parent.changed_at, read_at, again_at],
@@ -202,6 +180,14 @@ class Store:
                 attachments.derive(self.db, [key], now)
         return gone
 
+    def leave_issues(self, kind: str, now: str) -> int:
+        """Mark the issues that are not of this type, and their children; gives how many it was."""
+        with self.transactions.one():
+            others = "lower(type) IS NOT :kind"
+            gone = tombstones.mark_all(self.db, ISSUES, others, {"kind": kind}, now)
+            attachments.derive_gone(self.db, now)
+        return gone
+
     def has(self, stream: Stream, part: str | None) -> bool:
         """Whether there are live rows of the stream, or of this part of it: a parent's children,
         or those that one value of its parameter asks for."""
@@ -211,16 +197,6 @@ class Store:
             {"part": part},
         )
         return found.fetchone() is not None
-
-    def has_been_read(self, stream: Stream) -> bool:
-        """Whether all of the stream was read once."""
-        return (
-            self._one(
-                "SELECT 1 FROM _pylon_checkpoints WHERE stream = ? AND completed_at IS NOT NULL",
-                stream.name,
-            )
-            is not None
-        )
 
     def forget_children(self, stream: Stream, parent: str) -> None:
         """Children that could not be read are stale until they are, whatever was read before."""
@@ -259,23 +235,11 @@ class Store:
         row = self._one(sql, BEFORE_ALL)
         return str(row[0]) if row[0] else None
 
-    def comparison(self) -> Comparison:
-        """Where the comparison of all issues is."""
-        row = self._one("SELECT state FROM _pylon_checkpoints WHERE stream = ?", COMPARISON)
-        return Comparison.from_json(row[0]) if row else Comparison()
-
-    def save_comparison(self, comparison: Comparison) -> None:
-        with self.transactions.one():
-            self.db.execute(
-                "INSERT OR REPLACE INTO _pylon_checkpoints VALUES (?, '', ?, NULL)",
-                [COMPARISON, comparison.to_json()],
-            )
-
     def commit_compared(self, batch: Sequence[Rows], now: str) -> Counts:
         """Issues as a list gave them, where they differ from what is here; but not what is newer
         here than there, nor what is outside the scope of the mirror."""
         keys = json.dumps([rows.row["id"] for rows in batch])
-        since = self.checkpoint(ISSUES).since or ""
+        since = self.memory.checkpoint(ISSUES).since or ""
         with self.transactions.one():
             here = dict(
                 self.db.execute(
@@ -378,21 +342,6 @@ class Store:
     def _forget_children(self, stream: Stream, parent: str) -> None:
         self.db.execute(
             "DELETE FROM _pylon_children WHERE stream = ? AND parent = ?", [stream.name, parent]
-        )
-
-    def _save(
-        self, stream: Stream, checkpoint: Checkpoint, completed_at: str | None = None
-    ) -> None:
-        self.db.execute(
-            "INSERT INTO _pylon_checkpoints VALUES (:stream, :fingerprint, :state, :completed_at)"
-            " ON CONFLICT (stream) DO UPDATE SET fingerprint = :fingerprint, state = :state,"
-            " completed_at = coalesce(:completed_at, completed_at)",
-            {
-                "stream": stream.name,
-                "fingerprint": fingerprint(stream),
-                "state": checkpoint.to_json(),
-                "completed_at": completed_at,
-            },
         )
 
     def _one(self, sql: str, *params: Any) -> Any:

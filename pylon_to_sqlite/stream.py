@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from datetime import timedelta
+from typing import Any, Literal
 
 # Pylon documents "above 0 and below 1000"; 999 works.
 PAGE = 999
@@ -54,6 +56,44 @@ class Link:
         return (self.owner.name, "position")
 
 
+@dataclass(frozen=True)
+class Recent:
+    """How a list is asked for what is new alone, between the times at which it is read whole.
+
+    `field` bounds it by time: a field of a search's filter, or a parameter of a list. It goes back
+    `back` behind the last reading, for answers lag and summaries come late. It is read whole again
+    after `whole_after`, for what was deleted leaves no other sign; None: never.
+    """
+
+    field: str
+    back: timedelta = timedelta(minutes=10)
+    whole_after: timedelta | None = timedelta(days=1)
+
+
+@dataclass(frozen=True, eq=False)
+class Belonging:
+    """What makes a stream the child of another: it is asked for once for each record of `parent`,
+    whose key goes into the column `owner`, for Pylon does not always name it.
+
+    With `stale_by`, a column of the parent, it is asked for where that has changed alone; without,
+    in every run.
+    """
+
+    parent: Stream
+    owner: str
+    stale_by: str = ""
+    only: tuple[str, str] = ("", "")
+    """A column of the parent, and the value without which it has no children."""
+    always_some: bool = False
+    """Whether each parent has children: none at all is believed only when it comes twice."""
+    again_after: timedelta | None = None
+    """When they are read again though the parent has not changed, where it may not tell."""
+
+
+def _as_it_is(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    return record
+
+
 @dataclass(frozen=True, eq=False)
 class Stream:
     """One kind of record: where it is asked for, its table, and how it is kept up to date."""
@@ -65,23 +105,37 @@ class Stream:
     label: str
     key: tuple[str, ...] = ("id",)
     links: tuple[Link, ...] = ()
-    parent: Stream | None = None
-    owner: str = ""
-    """The column that holds the parent's key; Pylon's messages do not name their issue."""
+    belongs: Belonging | None = None
     watermark: str = ""
     """The field whose changes Pylon can be asked for; the others are walked whole."""
-    always_some: bool = False
-    """Whether each parent has children: none at all is believed only when it comes twice."""
+    recent: Recent | None = None
+    """How what is new in it is asked for between two whole walks."""
     limit: int = 0
     """Records a page to ask for; 0 where the endpoint has no such parameter."""
     is_cut_off: bool = False
     """Whether Pylon gives no more than `limit`, without a word: a full list may lack some."""
+    is_one: bool = False
+    """Whether it has one record, which the endpoint answers with."""
     by_id: bool = False
     """Whether a record that only a reference tells of is asked for by its id, at path/id."""
     params: tuple[tuple[str, str], ...] = ()
     """Query parameters that are always given."""
     each: tuple[str, tuple[str, ...]] = ("", ())
-    """A query parameter that must be given, and the values to ask for one after the other."""
+    """A parameter, of the query or in the path, that must be given, and the values to ask for one
+    after the other; none where the user names them."""
+    is_optional: bool = False
+    """Whether it is mirrored only where that is asked for: it may cost a request a record."""
+    shaped: Callable[[Mapping[str, Any]], Mapping[str, Any]] = _as_it_is
+    """What a record is before its columns are filled, where a value's place depends on another."""
+
+    @property
+    def parent(self) -> Stream | None:
+        return self.belongs.parent if self.belongs else None
+
+    @property
+    def owner(self) -> str:
+        """The column that holds the parent's key, "" where there is none."""
+        return self.belongs.owner if self.belongs else ""
 
     @property
     def method(self) -> Literal["GET", "POST"]:
@@ -95,22 +149,65 @@ class Stream:
 
     @property
     def is_walked(self) -> bool:
-        """Whether every run reads all of it: what is in no list any more is gone."""
+        """Whether all of it is read: what is in no list any more is gone."""
         return not self.watermark and not self.is_by_staleness
 
     @property
     def is_by_staleness(self) -> bool:
         """Whether its records are read only for the parents that changed."""
-        return self.parent is not None and bool(self.parent.watermark)
+        return self.belongs is not None and bool(self.belongs.stale_by)
 
     @property
     def kept(self) -> str:
         """How it is kept up to date, in words."""
         if self.watermark:
             return f"what changed since the last run, by {self.watermark}"
-        if self.parent and self.parent.watermark:
-            return f"again for each of the {self.parent.name} that changed"
+        if self.is_by_staleness:
+            assert self.belongs
+            again = self.belongs.again_after
+            after = f", and all after {again.days} days" if again else ""
+            return f"again for each of the {_parents(self)} that changed{after}"
+        if self.recent:
+            days = self.recent.back.days
+            start = f"{days} days before the last run" if days > 1 else "the last run"
+            every = "; all of it once a day" if self.recent.whole_after else ""
+            return f"what is new since {start}, by {self.recent.field}{every}"
         return "read whole in every run"
+
+    @property
+    def cost(self) -> str:
+        """How many requests a run takes, in words."""
+        per = f"1 for each {self.limit:,}" if self.limit and not self.is_cut_off else "1"
+        if self.is_by_staleness:
+            return f"1 for each of the {_parents(self)} that changed"
+        if self.parent:
+            return (
+                f"{per} that are new, for each of the {self.parent.name}"
+                if self.recent
+                else (f"{per}, for each of the {self.parent.name}")
+            )
+        if self.each[0]:
+            number = len(self.each[1])
+            return str(number) if number else f"{per}, for each {self.each[0]} that you name"
+        is_partly = self.watermark or (self.recent and self.limit)
+        return f"{per} that changed" if is_partly else per
+
+
+def _parents(child: Stream) -> str:
+    assert child.belongs
+    column, value = child.belongs.only
+    return (
+        f"{child.belongs.parent.name} with {column} {value}"
+        if column
+        else (child.belongs.parent.name)
+    )
+
+
+def on_its_side(record: Mapping[str, Any], kind: str, key: str) -> Mapping[str, Any]:
+    """A record that names another by a kind and a key, with that key where a reference has it."""
+    side = str(record.get(kind) or "").lower()
+    is_known = side in ("account", "contact", "issue", "user") and side not in record
+    return {**record, side: {"id": record.get(key)}} if is_known else record
 
 
 def fields(kind: Kind, **descriptions: str) -> tuple[Column, ...]:

@@ -2,6 +2,7 @@
 
 from pylon_to_sqlite.stream import (
     PAGE,
+    Belonging,
     Column,
     Link,
     Stream,
@@ -183,8 +184,7 @@ KNOWLEDGE_BASE_COLLECTIONS = Stream(
         *fields("time", created_at="When it was created, UTC."),
     ),
     label="title",
-    parent=KNOWLEDGE_BASES,
-    owner="knowledge_base_id",
+    belongs=Belonging(KNOWLEDGE_BASES, "knowledge_base_id"),
 )
 
 KNOWLEDGE_BASE_ARTICLES = Stream(
@@ -215,8 +215,7 @@ KNOWLEDGE_BASE_ARTICLES = Stream(
         *fields("time", last_edited_at="Last edit, UTC.", last_published_at="Published, UTC."),
     ),
     label="title",
-    parent=KNOWLEDGE_BASES,
-    owner="knowledge_base_id",
+    belongs=Belonging(KNOWLEDGE_BASES, "knowledge_base_id"),
     limit=PAGE,
 )
 
@@ -354,8 +353,7 @@ ISSUE_THREADS = Stream(
         *fields("text", thread_id="The chat platform's thread (not a key of this table)."),
     ),
     label="name",
-    parent=ISSUES,
-    owner="issue_id",
+    belongs=Belonging(ISSUES, "issue_id", "updated_at"),
 )
 
 ISSUE_MESSAGES = Stream(
@@ -379,8 +377,6 @@ ISSUE_MESSAGES = Stream(
         *fields("object", email_info="Sender and recipients of an email, as JSON."),
     ),
     label="message_text",
-    parent=ISSUES,
-    owner="issue_id",
     # What was asked is the first of them.
-    always_some=True,
+    belongs=Belonging(ISSUES, "issue_id", "updated_at", always_some=True),
 )

@@ -11,7 +11,7 @@ from sqlite_utils import Database
 
 from pylon_to_sqlite.drift import Drifts, added
 from pylon_to_sqlite.errors import Unexpected
-from pylon_to_sqlite.layout import quoted
+from pylon_to_sqlite.layout import columns_of, quoted
 from pylon_to_sqlite.rows import OURS, Drift, Row
 from pylon_to_sqlite.schema import Table
 from pylon_to_sqlite.stream import Link
@@ -52,7 +52,7 @@ class Tables:
     def types(self, table: str) -> dict[str, str]:
         """The columns that `table` has in this file, with their SQL types."""
         if table not in self._types:
-            self._types[table] = {one.name: one.type for one in self.db.table(table).columns}
+            self._types[table] = columns_of(self.db, table)
         return self._types[table]
 
     def forget_types(self) -> None:

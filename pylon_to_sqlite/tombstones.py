@@ -38,9 +38,18 @@ def mark(db: Database, stream: Stream, where: str, params: dict[str, Any], now: 
     ).rowcount
 
 
+def mark_all(db: Database, stream: Stream, where: str, params: dict[str, Any], now: str) -> int:
+    """Mark the live records that a condition names, and the children that they had; gives how
+    many. Marks of children that were read go too: they are read should a record come back."""
+    gone = mark(db, stream, where, params, now)
+    if gone:
+        parents = f"SELECT {stream.key[0]} FROM {stream.name} WHERE deleted_at IS NOT NULL"
+        _mark_children(db, stream, parents, {}, now)
+    return gone
+
+
 def mark_one(db: Database, stream: Stream, key: str, now: str) -> int:
-    """Mark a record, and the children that it had; gives how many records it was (0, 1). Its
-    marks of children that were read go too: they are read should it come back."""
+    """Mark a record as `mark_all` does; gives how many that was (0, 1)."""
     gone = mark(db, stream, f"{stream.key[0]} = :key", {"key": key}, now)
     _mark_children(db, stream, "SELECT :key", {"key": key}, now)
     return gone
@@ -102,11 +111,7 @@ def mark_unseen(
             params,
         )
         return 0
-    gone = mark(db, stream, where, params, now)
-    if gone:
-        parents = f"SELECT {stream.key[0]} FROM {stream.name} WHERE deleted_at IS NOT NULL"
-        _mark_children(db, stream, parents, {}, now)
-    return gone
+    return mark_all(db, stream, where, params, now)
 
 
 def unseen(

@@ -157,6 +157,72 @@ def _articles(desk: Desk, issue: str, which: int) -> None:
     desk.articles.append(workspace.add_article(base, title=f"New {which}"))
 
 
+def _tasks(desk: Desk, issue: str, which: int) -> None:
+    """A task changes, with its project; a new one comes, with a comment."""
+    workspace, account = desk.workspace, pick(desk.accounts, which)
+    task = pick(workspace.listed("tasks"), which)
+    workspace.change("tasks", task.key, title=f"Title {which}", assignee=pick(desk.agents, which))
+    project = pick(workspace.listed("projects"), which)
+    effort = {"effort": f"{which}"}
+    workspace.change("projects", project.key, account=account, custom_fields=effort)
+    new = workspace.add("tasks", title=f"New {which}", project=project.key)
+    workspace.add_task_comment(new, body_html=f"<p>Step {which}.</p>", author=desk.contacts[0])
+    workspace.change_task_comment(
+        pick(workspace.listed("task_comments"), which).key, body_html=f"<p>Edited {which}.</p>"
+    )
+    workspace.change("tasks", task.key, status="completed")
+
+
+def _answers(desk: Desk, issue: str, which: int) -> None:
+    workspace = desk.workspace
+    if which % 3 == 0:
+        workspace.add("surveys", name=f"Survey {which}")
+    survey = pick(workspace.listed("surveys"), which).key
+    workspace.add_survey_response(
+        survey, account_id=pick(desk.accounts, which), contact_id=pick(desk.contacts, which)
+    )
+
+
+def _calls(desk: Desk, issue: str, which: int) -> None:
+    """A call, and the summary of one that was lately."""
+    workspace, account = desk.workspace, pick(desk.accounts, which)
+    now = workspace.clock()
+    workspace.add("call_recordings", title=f"Call {which}", account_id=account, start_time=now)
+    lately = [
+        call
+        for call in workspace.listed("call_recordings")
+        if call.created > 1000 * (now - 10 * 86400)
+    ]
+    call = pick(lately, which)
+    workspace.change("call_recordings", call.key, start_time=now, summary=f"Said {which}.")
+
+
+def _follow(desk: Desk, issue: str, which: int) -> None:
+    workspace = desk.workspace
+    workspace.add_follower(issue, pick([*desk.contacts, *desk.agents], which))
+    stored = workspace.find_issue(issue)
+    if stored and stored.source == "phone":
+        workspace.add_voice_call(issue)
+
+
+def _rest(desk: Desk, issue: str, which: int) -> None:
+    """What is read whole in every run."""
+    workspace, account = desk.workspace, pick(desk.accounts, which)
+    workspace.add("feature_requests", title=f"Wish {which}", account_ids=[account])
+    for stream, fields in {
+        "feature_requests": {"account_ids": desk.accounts[: which % 3]},
+        "macros": {"text_html": f"<p>Text {which}.</p>"},
+        "milestones": {"name": f"Milestone {which}"},
+        "collections": {"title": f"Collection {which}"},
+        "training_data": {"documents": []},
+        "custom_objects": {"custom_fields": {"size": f"{which}"}},
+    }.items():
+        record = pick(workspace.listed(stream), which)
+        workspace.change(stream, record.key, **fields)
+    workspace.add_custom_object("companies", name=f"Company {which}")
+    workspace.add("audit_logs", actor_user_id=pick(desk.agents, which), object_id=account)
+
+
 CHANGES: dict[str, Callable[[Desk, str, int], object]] = {
     "open": lambda desk, _, which: open_issue(desk, which),
     "reply": _reply,
@@ -178,6 +244,11 @@ CHANGES: dict[str, Callable[[Desk, str, int], object]] = {
     "contact": _contact,
     "lists": _lists,
     "articles": _articles,
+    "tasks": _tasks,
+    "answers": _answers,
+    "calls": _calls,
+    "follow": _follow,
+    "rest": _rest,
 }
 
 
@@ -268,6 +339,31 @@ def _remove(desk: Desk, issue: str, which: int) -> None:
                 keys.remove(key)
 
 
+_FURTHER = [
+    *("tasks", "projects", "milestones", "survey_responses", "surveys", "call_recordings"),
+    *("feature_requests", "macros", "macro_groups", "custom_objects", "task_comments"),
+    *("issue_followers", "account_relationships"),
+]
+
+
+def _remove_further(desk: Desk, issue: str, which: int) -> None:
+    workspace = desk.workspace
+    stream = pick(_FURTHER, which)
+    if gone := workspace.listed(stream)[1:]:
+        key = pick(gone, which).key
+        workspace.remove(stream, key)
+        desk.removed.append((stream, key))
+
+
+def _quiet_children(desk: Desk, issue: str, which: int) -> None:
+    """What no updated_at tells of."""
+    workspace = desk.workspace
+    person = pick([*desk.contacts, *desk.agents], which)
+    workspace.add_follower(issue, person, touch=False)
+    task = pick(workspace.listed("tasks"), which).key
+    workspace.add_task_comment(task, body_html=f"<p>Quiet {which}.</p>", touch=False)
+
+
 def _remove_article(desk: Desk, issue: str, which: int) -> None:
     if len(desk.articles) > 1:
         article = desk.articles.pop(which % len(desk.articles))
@@ -301,6 +397,8 @@ SILENT: dict[str, Callable[[Desk, str, int], object]] = {
     "rename": _rename,
     "remove": _remove,
     "remove an article": _remove_article,
+    "remove further": _remove_further,
+    "follow quietly": _quiet_children,
     "restore": _restore,
     "deactivate": _deactivate,
     "reactivate": _reactivate,

@@ -101,6 +101,24 @@ def add_the_rest(
     survey = workspace.add("surveys", name=f"Survey {number}")
     workspace.add_survey_response(survey, account_id=account, contact_id=contact)
     workspace.add("call_recordings", title=f"Call {number}", account_id=account)
+    add_the_optional(workspace, number, task, account, contact, agent)
+
+
+def add_the_optional(
+    workspace: Workspace, number: int, task: str, account: str, contact: str, agent: str
+) -> None:
+    """One of each kind of record that is mirrored only where somebody asks for it."""
+    author = contact if number % 2 else agent
+    workspace.add_task_comment(task, body_html=f"<p>Step {number}.</p>", author=author, touch=False)
+    others = [one.key for one in workspace.listed("accounts") if one.key != account]
+    workspace.add_relationship(account, others[number % len(others)])
+    workspace.add("audit_logs", actor_user_id=agent, object_id=account)
+    workspace.add_custom_object(
+        "companies",
+        name=f"Company {number}",
+        custom_fields={"size": f"{number}"},
+        relations=[{"object_type": "account", "object_id": account}],
+    )
 
 
 def open_issue(desk: Desk, number: int) -> str:
@@ -116,6 +134,7 @@ def open_issue(desk: Desk, number: int) -> str:
         assignee=desk.agents[number % 2],
         team=desk.team,
         tags=["bug", f"tag-{number % 3}"],
+        source="phone" if number % 3 == 2 else "email",
         custom_fields={"priority": "high", "areas": ["import", "export"]},
         attachment_urls=[
             workspace.add_file(f"log {number}.txt", b"It said no."),
@@ -135,5 +154,17 @@ def open_issue(desk: Desk, number: int) -> str:
         file_urls=[ledger, shot],
     )
     workspace.reply(issue, html="<p>I am a bot.</p>", author_name="Helper")
+    follow(desk, issue, number)
     desk.issues.append(issue)
     return issue
+
+
+def follow(desk: Desk, issue: str, number: int) -> None:
+    """Have a user follow the issue, with a contact every other time; every third came by phone."""
+    workspace = desk.workspace
+    for person in (desk.agents[number % 2], *desk.contacts[: number % 2]):
+        workspace.add_follower(issue, person, touch=False)
+    if number % 3 == 2:
+        said = [{"speaker": "agent", "text": f"Hello {number}."}]
+        recording = {"id": workspace.new_id(), "transcript_segments": said}
+        workspace.add_voice_call(issue, recordings=[recording] * (number % 2), touch=False)

@@ -14,10 +14,12 @@ from pylon_to_sqlite.limits import Clock
 from pylon_to_sqlite.run import Outcome, Wishes, mirror
 from pylon_to_sqlite.sandbox.api import Api
 from pylon_to_sqlite.sandbox.server import SandboxTransport
-from pylon_to_sqlite.streams import BY_NAME, chosen
+from pylon_to_sqlite.streams import BY_NAME
 
 TOKEN = "pylon_api_sandbox"
 DAY = 86400.0
+# What a run takes that leaves nothing out which the desk has.
+ALL: dict[str, Any] = {"everything": True, "custom_objects": ["companies"]}
 
 
 class Death(BaseException):
@@ -54,6 +56,10 @@ def sync(
     erase_deleted: float | None = None,
     downloads: Downloads | None = None,
     workers: int = 1,
+    everything: bool = False,
+    skip: Sequence[str] = (),
+    custom_objects: Sequence[str] = (),
+    issue_type: str | None = None,
     transport: httpx.BaseTransport | None = None,
     on_result: Callable[[Any], None] = lambda _: None,
 ) -> Outcome:
@@ -64,7 +70,13 @@ def sync(
     ) as client:
         allowed = [BY_NAME[name] for name in allow_deletes]
         wishes = Wishes(
-            *(chosen(names), since, full),
+            names,
+            everything=everything,
+            skip=skip,
+            custom_objects=custom_objects,
+            issue_type=issue_type,
+            since=since,
+            full=full,
             allow_deletes=allowed,
             reconcile=reconcile,
             verify=verify,

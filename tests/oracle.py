@@ -56,6 +56,15 @@ SCALARS = {
     "survey_responses": "id account_id contact_id submitted_at",
     "call_recordings": "id title source account_id start_time end_time duration_ms summary url"
     " external_id calendar_event_id created_at updated_at",
+    "organization": "id name",
+    "custom_objects": "id type name created_at updated_at",
+    "account_relationships": "id child_account_id parent_account_id related_object_id"
+    " relationship_type created_at updated_at",
+    "task_comments": "id task_id is_internal body_html created_at updated_at last_edited_at",
+    "audit_logs": "id action actor_user_id actor_contact_id object_type object_id source link"
+    " action_happened_at created_at",
+    "issue_followers": "id type",
+    "issue_voice_calls": "id from_phone_number to_phone_number duration_sec created_at",
     "issue_threads": "id name source channel_id thread_id",
     "issue_messages": "id is_private timestamp message_html source thread_id",
 }
@@ -76,6 +85,7 @@ JSON = {
     "tasks": "subtask_ids",
     "feature_requests": "account_ids portal_visible_to_account_ids",
     "call_recordings": "participant_emails",
+    "audit_logs": "attributes metadata",
 }
 REFERENCES = {
     "accounts": {"owner_id": "owner"},
@@ -98,6 +108,7 @@ TEXTS = {
     },
     "issues": {"body_text": "body_html"},
     "issue_messages": {"message_text": "message_html"},
+    "task_comments": {"body_text": "body_html"},
     "macros": {"text": "text_html"},
     "projects": {"description_text": "description_html"},
     "tasks": {"body_text": "body_html"},
@@ -106,6 +117,15 @@ CHILDREN = {
     "knowledge_base_articles": ("articles", "knowledge_base_id", "knowledge_bases"),
     "knowledge_base_collections": ("collections", "knowledge_base_id", "knowledge_bases"),
     "survey_responses": ("survey_responses", "survey_id", "surveys"),
+    "task_comments": ("task_comments", "task_id", "tasks"),
+    "account_relationships": ("account_relationships", "child_account_id", "accounts"),
+    "issue_followers": ("issue_followers", "issue_id", "issues"),
+    "issue_voice_calls": ("issue_voice_calls", "issue_id", "issues"),
+}
+# Mirrored where the file says so.
+OPTIONAL = {
+    *("account_relationships", "task_comments", "audit_logs", "issue_followers"),
+    "issue_voice_calls",
 }
 OWNERS = {
     **dict.fromkeys(["account_domains", "account_tags", "account_external_ids"], "accounts"),
@@ -124,17 +144,21 @@ OWNERS = {
         ["call_recording_participants", "call_recording_custom_fields"], "call_recordings"
     ),
     "survey_answers": "survey_responses",
+    **dict.fromkeys(["custom_object_custom_fields", "custom_object_relations"], "custom_objects"),
+    "issue_voice_call_recordings": "issue_voice_calls",
 }
 NOT_COMPARED = {"synced_at", "deleted_at", "placeholder"}
 # What comes of downloads, and the key that the mirror makes.
 DOWNLOADED = {"content_hash", "content_type", "size", "path", "downloaded_at", "error", "id"}
 
 
-def expected(workspace: Workspace) -> Expected:
-    """Every table and its rows."""
+def expected(workspace: Workspace, choice: Payload | None = None) -> Expected:
+    """Every table and its rows, where the file says what is chosen."""
+    choice = choice or {}
+    off = OPTIONAL - {*choice.get("on", ())} | {*choice.get("off", ())}
     found: Expected = {}
-    for stream in SCALARS:
-        if stream in ("issue_threads", "issue_messages"):
+    for stream in SCALARS.keys() - off:
+        if stream in ("issue_threads", "issue_messages", "organization", "custom_objects"):
             continue
         if stream in CHILDREN:
             kind, owner, parents = CHILDREN[stream]
@@ -145,7 +169,12 @@ def expected(workspace: Workspace) -> Expected:
             ]
             continue
         found[stream] = [_row(stream, payload) for payload in workspace.records(stream)]
-    issues = workspace.records("issues")
+    kind = choice.get("issue_type", "")
+    issues = [one for one in workspace.records("issues") if kind in ("", one["type"].lower())]
+    there = {one["id"] for one in issues}
+    for stream in ("issue_followers", "issue_voice_calls"):
+        if stream in found:
+            found[stream] = [row for row in found[stream] if row["issue_id"] in there]
     found["users"] = [
         {**_row("users", user), "role_id": _dig(user, "role", "id") or _set(user.get("role_id"))}
         for user in _users(workspace)
@@ -171,9 +200,55 @@ def expected(workspace: Workspace) -> Expected:
         for issue in issues
         for message in workspace.messages(issue["id"])
     ]
-    found.update(_links(workspace))
+    found.update(_links(workspace, issues))
     found["attachments"] = list(_attachments(workspace, issues))
+    found.update(_the_rest(workspace, choice, found))
     return found
+
+
+def _the_rest(workspace: Workspace, choice: Payload, found: Expected) -> Expected:
+    """What is in no list of records, and what depends on others that were found."""
+    rest: Expected = {}
+    us = workspace.organization
+    user = {"user_id": us["user"]["id"], "user_email": us["user"]["email"]}
+    rest["organization"] = [{"id": us["id"], "name": us["name"], **user}]
+    kinds = choice.get("custom_objects", ())
+    objects = [one for one in workspace.records("custom_objects") if one["type"] in kinds]
+    rest["custom_objects"] = [_row("custom_objects", one) for one in objects]
+    rest["custom_object_custom_fields"] = list(_custom(objects, "custom_object_id"))
+    related = _objects(objects, "custom_object_id", "relations", "object_type object_id")
+    sides = dict.fromkeys(("account_id", "contact_id", "issue_id", "user_id"))
+    rest["custom_object_relations"] = [
+        {**row, **sides, f"{row['object_type']}_id": row["object_id"]} for row in related
+    ]
+    if "task_comments" in found:
+        authors = {one["id"]: _author(one) for one in workspace.records("task_comments")}
+        names = ("author_user_id", "author_contact_id")
+        rest["task_comments"] = [
+            {**row, **{name: authors[row["id"]][name] for name in names}}
+            for row in found["task_comments"]
+        ]
+    if "issue_followers" in found:
+        rest["issue_followers"] = [
+            {**row, "user_id": None, "contact_id": None, f"{row['type']}_id": row["id"]}
+            for row in found["issue_followers"]
+        ]
+    if "issue_voice_calls" in found:
+        there = {row["id"] for row in found["issue_voice_calls"]}
+        calls = [one for one in workspace.records("issue_voice_calls") if one["id"] in there]
+        rest["issue_voice_call_recordings"] = [
+            {**row, "transcript_segments": json.dumps(segments, ensure_ascii=False, sort_keys=True)}
+            for row, segments in zip(
+                _objects(calls, "issue_voice_call_id", "recordings", "id download_url"),
+                [
+                    one["transcript_segments"]
+                    for call in calls
+                    for one in call.get("recordings") or []
+                ],
+                strict=True,
+            )
+        ]
+    return rest
 
 
 def _attachments(workspace: Workspace, issues: list[Payload]) -> Iterable[dict[str, Any]]:
@@ -241,9 +316,9 @@ def _author(message: Payload) -> dict[str, Any]:
     }
 
 
-def _links(workspace: Workspace) -> Expected:
+def _links(workspace: Workspace, issues: list[Payload]) -> Expected:
     accounts, contacts = workspace.records("accounts"), workspace.records("contacts")
-    issues, teams = workspace.records("issues"), workspace.records("teams")
+    teams = workspace.records("teams")
     return {
         "account_domains": _values(accounts, "account_id", "domains", "domain"),
         "account_tags": _values(accounts, "account_id", "tags", "tag"),
@@ -356,7 +431,9 @@ def differences(path: Path, workspace: Workspace) -> list[str]:
         connection.row_factory = sqlite3.Row
         broken = connection.execute("PRAGMA foreign_key_check").fetchall()
         found += [f"broken foreign key: {tuple(one)}" for one in broken]
-        for table, wanted in expected(workspace).items():
+        chosen = "SELECT value FROM _pylon_meta WHERE key = 'choice'"
+        choice = connection.execute(chosen).fetchone()
+        for table, wanted in expected(workspace, json.loads(choice[0] if choice else "{}")).items():
             found += _compare(connection, table, wanted)
     return found
 

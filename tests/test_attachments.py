@@ -170,3 +170,17 @@ def test_files_go_with_their_messages_where_issues_are_merged(
     found = rows(path, "SELECT * FROM attachments WHERE message_id IS NOT NULL")
     assert {one["issue_id"] for one in found if one["message_id"] in moved} == {into}
     assert {one["deleted_at"] for one in found} == {None}
+
+
+def test_files_go_with_the_issues_that_are_no_longer_wanted(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    sync(path, api, clock)
+    clock.sleep(DAY)
+    sync(path, api, clock, issue_type="ticket")
+    types = {one["id"]: one["type"].lower() for one in desk.workspace.records("issues")}
+    found = rows(path, "SELECT issue_id, deleted_at FROM attachments")
+    assert {(types[one["issue_id"]], one["deleted_at"] is None) for one in found} == {
+        ("ticket", True),
+        ("conversation", False),
+    }

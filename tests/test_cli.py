@@ -219,6 +219,8 @@ def test_streams_lists_each_stream(run: Run) -> None:
         "parent": None,
         "endpoint": "POST /issues/search",
         "kept": "what changed since the last run, by updated_at",
+        "requests": "1 for each 999 that changed",
+        "is_on": True,
         "link_tables": [
             *("issue_tags", "issue_custom_fields", "issue_csat_responses"),
             *("issue_external_issues", "issue_child_issues"),
@@ -482,7 +484,9 @@ def test_status_of_a_mirror(run: Run, api: Api, filled: Workspace) -> None:
     api.misbehave("400", "/accounts")
     run("sync", "pylon.db", "accounts")
     found = status(run)
-    quiet = {"gone": 0, "placeholders": 0, "watermark": None, "since": None, "stale": None}
+    quiet = {"is_on": True, "gone": 0, "placeholders": 0} | dict.fromkeys(
+        ("watermark", "since", "stale")
+    )
     for one in found.values():
         one["last_run"] = one["last_run"] and "some time"
     assert found["tags"] == {
@@ -504,6 +508,41 @@ def test_status_of_a_mirror(run: Run, api: Api, filled: Workspace) -> None:
     assert lines[0].startswith("pylon.db mirrors Northwind Support (")
     assert [line.split()[0] for line in lines[3 : 3 + len(NAMES)]] == NAMES
     assert lines[-1] == f"accounts: {error}"
+
+
+def test_what_is_mirrored_is_chosen_once_and_shown(run: Run, api: Api, filled: Workspace) -> None:
+    """With --skip, --all, --issue-type and --custom-object, or by name."""
+    filled.add_custom_object("companies", name="Cedar")
+    run("sync", "pylon.db", "--skip", "tags", "--skip", "issue_threads", "--issue-type", "ticket")
+    run("sync", "pylon.db", "audit_logs", "--custom-object", "companies")
+    found = status(run)
+    off = {name for name, one in found.items() if not one["is_on"]}
+    assert off == {
+        *("tags", "issue_threads", "account_relationships", "task_comments", "issue_followers"),
+        "issue_voice_calls",
+    }
+    assert api.count("GET /tags") == 0
+    lines = run("status", "pylon.db", token=None).stdout.splitlines()
+    assert lines[1:3] == [
+        "Of issues it holds only those of type ticket.",
+        "Custom objects: companies.",
+    ]
+    assert [line.split()[:2] for line in lines if line.startswith("tags ")] == [["tags", "off"]]
+    result = run("sync", "pylon.db", "--all", "--issue-type", "all")
+    assert "custom_objects: 1 new, 0 changed" in result.stderr.splitlines()
+    assert all(one["is_on"] for one in status(run).values())
+
+
+def test_a_dry_run_tells_the_cost_and_writes_nothing(run: Run, api: Api, filled: Workspace) -> None:
+    result = run("sync", "pylon.db", "--dry-run")
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert lines[0].split() == ["stream", "requests", "at", "takes"]
+    (messages,) = (line.split() for line in lines if line.startswith("issue_messages"))
+    assert messages == ["issue_messages", "3", "108", "a", "minute", "1.7", "s"]
+    assert lines[-1].startswith("At least ")
+    assert os.listdir() == []
+    assert run("sync", "pylon.db", "--dry-run", "--skip", "nothing").exit_code == 2
 
 
 # As a process of its own

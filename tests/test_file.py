@@ -26,7 +26,6 @@ from pylon_to_sqlite.sandbox.api import Api
 from pylon_to_sqlite.sandbox.server import SandboxTransport, Server
 from pylon_to_sqlite.sandbox.workspace import Workspace
 from pylon_to_sqlite.schema import BOOKKEEPING, FULL_TEXT, MIGRATED, TABLES, VERSION
-from pylon_to_sqlite.streams import chosen
 
 Sync = Callable[..., Outcome]
 
@@ -37,7 +36,7 @@ def sync(api: Api, clock: FakeClock) -> Sync:
 
     def run(path: Path, *, api: Api = api) -> Outcome:
         client = Client(api.token, US, SandboxTransport(api), clock.clock)
-        return mirror(path, client, Wishes(chosen(["tags"])), lambda _: None, lambda _: None)
+        return mirror(path, client, Wishes(["tags"]), lambda _: None, lambda _: None)
 
     return run
 

@@ -14,7 +14,8 @@ NAME = PACKAGE.name
 # What the writer is made of, which speaks SQL.
 SQL = (
     "attachments",
-    *("drift", "erase", "history", "layout", "migrations", "purge", "requesters", "runs", "stale"),
+    *("drift", "erase", "history", "layout", "memory", "migrations", "purge", "requesters", "runs"),
+    "stale",
     *("tables", "tombstones", "transactions"),
 )
 
@@ -22,21 +23,24 @@ SQL = (
 FLOORS = (
     ("__main__",),
     ("cli", "display", "download_options", "exits", "options"),
-    ("run", "gather", "sync", "children", "lookups", "reconcile", "status", "serving", "raw"),
+    (
+        *("estimate", "run", "sync", "children", "walks", "lookups", "reconcile", "reading"),
+        *("gather", "status", "serving", "raw"),
+    ),
     ("client", "downloads", "folder", "answers", "lanes", "file", "auth", "metadata", "store"),
     SQL,
-    ("plan", "rows", "limits", "address", "reach", "full_text"),
+    ("choice", "plan", "rows", "limits", "address", "reach", "full_text"),
     (
-        *("schema", "streams", "support_streams", "further_streams", "stream"),
+        *("schema", "streams", "support_streams", "further_streams", "optional_streams", "stream"),
         *("errors", "values", "text", "unsigned"),
     ),
 )
 FLOOR = {module: len(FLOORS) - at for at, floor in enumerate(FLOORS) for module in floor}
 
 # On the same floor: the command line has options and shows what happens, a run holds the engine,
-# which has a list of parents to go through, the client reads answers, the parts of the writer
-# share their transactions and their tables, which derive from the streams, which are made of what
-# a stream is and of values.
+# whose parts share one reading, the client reads answers, the parts of the writer share their
+# transactions and their tables, which derive from the streams, which are made of what a stream is
+# and of values.
 BESIDE = {
     ("cli", "display"),
     ("cli", "exits"),
@@ -44,20 +48,30 @@ BESIDE = {
     ("cli", "options"),
     ("cli", "download_options"),
     ("client", "answers"),
-    ("run", "children"),
     ("run", "gather"),
+    ("estimate", "reading"),
+    ("estimate", "reconcile"),
+    ("estimate", "run"),
+    ("estimate", "sync"),
+    ("run", "reading"),
     ("run", "sync"),
-    ("gather", "children"),
-    ("gather", "sync"),
+    ("gather", "reading"),
     ("downloads", "folder"),
     ("lookups", "children"),
+    ("lookups", "reading"),
     ("sync", "children"),
     ("sync", "lookups"),
+    ("sync", "reading"),
     ("sync", "reconcile"),
+    ("sync", "walks"),
     ("run", "reconcile"),
-    ("reconcile", "children"),
     ("attachments", "purge"),
     ("attachments", "transactions"),
+    ("reconcile", "reading"),
+    ("children", "reading"),
+    ("walks", "reading"),
+    ("choice", "plan"),
+    ("memory", "transactions"),
     ("erase", "drift"),
     ("erase", "layout"),
     ("erase", "purge"),
@@ -74,6 +88,10 @@ BESIDE = {
     ("streams", "stream"),
     ("streams", "support_streams"),
     ("streams", "further_streams"),
+    ("streams", "optional_streams"),
+    ("optional_streams", "further_streams"),
+    ("optional_streams", "support_streams"),
+    ("optional_streams", "stream"),
     ("support_streams", "stream"),
     ("further_streams", "stream"),
     ("values", "stream"),

@@ -17,7 +17,7 @@ from desk import open_desk
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from mirroring import DAY, die, errors, live, rows, sync
+from mirroring import ALL, DAY, die, errors, live, rows, sync
 from oracle import differences
 
 from pylon_to_sqlite import plan
@@ -28,7 +28,7 @@ from pylon_to_sqlite.sandbox.workspace import Workspace
 from pylon_to_sqlite.schema import FULL_TEXT, TABLES
 from pylon_to_sqlite.streams import STREAMS
 
-ALL = [stream.name for stream in STREAMS if not stream.is_by_staleness]
+LISTS = [stream.name for stream in STREAMS if not stream.is_by_staleness]
 # Beyond what searches lag, children are read twice for, and windows overlap.
 SETTLED = 1000.0
 # What passes without a doing, in seconds.
@@ -37,11 +37,15 @@ EVER = 36500.0
 
 # What only reading the messages again shows.
 REWORDING = {"reword", "redact silently", "delete a message silently", "move a message"}
+# What only a week shows, or reading all again.
+QUIET = {"remove further", "restore", "follow quietly", "merge issues", "merge accounts"}
 # What went may come back.
 PAIRS = [
     ("delete an issue", "restore an issue"),
     ("remove", "restore"),
     ("remove an article", "restore"),
+    ("remove further", "restore"),
+    ("tasks", "remove further"),
     ("deactivate", "reactivate"),
     ("remove", "hand over"),
     ("attach", "redact silently"),
@@ -67,6 +71,7 @@ class Mirroring(RuleBasedStateMachine):
         self.silent: set[str] = set()
         # Whether messages changed so, which only reading them again shows.
         self.is_reworded = False
+        self.is_quiet = False
 
     @initialize(
         lag=st.sampled_from([0.0, 300.0]),
@@ -74,6 +79,7 @@ class Mirroring(RuleBasedStateMachine):
         kinds=st.lists(st.sampled_from(KINDS), min_size=1, max_size=3, unique=True),
         may_erase=st.booleans(),
         may_read_all=st.booleans(),
+        everything=st.booleans(),
     )
     def set_up(
         self,
@@ -82,12 +88,14 @@ class Mirroring(RuleBasedStateMachine):
         kinds: list[tuple[str, ...]],
         may_erase: bool,
         may_read_all: bool,
+        everything: bool,
     ) -> None:
         """Each history has a few kinds of changes only, so that these meet one another."""
         self.api = Api(self.workspace, allowance=None, search_lag=lag, inclusive=inclusive)
         self.kinds = [change for kind in kinds for change in kind]
         self.erase = 0 if may_erase else None
         self.may_read_all = may_read_all
+        self.chosen = ALL if everything else {}
 
     def teardown(self) -> None:
         try:
@@ -109,6 +117,7 @@ class Mirroring(RuleBasedStateMachine):
         before = {*self.desk.issues}
         SILENT[kind](self.desk, chosen, which)
         self.is_reworded |= kind in REWORDING
+        self.is_quiet |= kind in QUIET
         self.silent |= {chosen} | {*self.desk.issues} ^ before
         if kind == "merge accounts":
             self.silent |= {*self.desk.issues}
@@ -128,6 +137,7 @@ class Mirroring(RuleBasedStateMachine):
             full=full and self.may_read_all,
             reconcile=reconcile,
             erase_deleted=self.erase,
+            **self.chosen,
         )
 
     @rule(
@@ -142,6 +152,7 @@ class Mirroring(RuleBasedStateMachine):
             answered=answered,
             full=full and self.may_read_all,
             reconcile=reconcile,
+            **self.chosen,
         )
 
     @rule()
@@ -153,14 +164,16 @@ class Mirroring(RuleBasedStateMachine):
             *(self.path, self.api, self.clock),
             reconcile=True,
             verify=verify,
-            allow_deletes=ALL,
+            full=self.is_quiet and bool(self.chosen),
+            allow_deletes=LISTS,
+            **self.chosen,
         )
         assert errors(outcome) == {}
         assert outcome.compared.error is None
         assert differences(self.path, self.workspace) == []
         check_full_text(self.path)
         self.silent.clear()
-        self.is_reworded = False
+        self.is_reworded = self.is_quiet = False
         before = data(self.path)
         self.clock.sleep(SETTLED)
         sync(self.path, self.api, self.clock, reconcile=True, verify=EVER)
@@ -215,7 +228,7 @@ def check_full_text(path: Path) -> None:
 
 
 def data(path: Path) -> dict[str, list[Any]]:
-    """All that the file holds for its readers, with the rowids."""
+    """All that the file holds for its readers, full-text indexes as SQLite keeps them too."""
     indexes = {shadow for table in FULL_TEXT for shadow in shadows(table)} - {
         index_of(table) for table in FULL_TEXT
     }

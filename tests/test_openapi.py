@@ -11,6 +11,8 @@ from typing import Any
 
 import httpx
 import pytest
+from desk import Desk
+from mirroring import ALL, sync
 
 from pylon_to_sqlite.sandbox.api import Api
 from pylon_to_sqlite.sandbox.filterable import CUSTOM_FIELDS_OF, FIELDS
@@ -474,3 +476,33 @@ def test_object_types_are_the_described_ones(description: Any, client: httpx.Cli
     (parameter,) = description["paths"]["/custom-fields"]["get"]["parameters"]
     for kind in re.findall(r'"(\w+)"', parameter["description"]):
         assert client.get("/custom-fields", params={"object_type": kind}).status_code == 200
+
+
+def test_the_mirror_asks_for_what_is_described(
+    description: Any, tmp_path: Path, desk: Desk, clock: Any
+) -> None:
+    """Every request of two runs over all streams: its path, its parameters, what it filters by."""
+    api = Api(desk.workspace, allowance=None)
+    for wishes in (ALL, {"issue_type": "ticket"}, {"issue_type": "all", "reconcile": True}):
+        sync(tmp_path / "pylon.db", api, clock, **wishes)
+        clock.sleep(3600)
+    assert len({one.path for one in api.log}) > 40
+    for one in api.log:
+        route = next(
+            route
+            for route in ROUTES
+            if route.method == one.method and route.pattern.fullmatch(one.path)
+        )
+        if route in DESCRIBED:
+            beyond = {*one.query, *(one.body or {})} - {*asked(description, route)}
+            # Of October 2026, and ignored where it is not known.
+            assert beyond <= {"include_deactivated", "limit"}, (route.endpoint, beyond)
+            assert beyond <= {"include_deactivated"} or route.path in UNDESCRIBED_LIMITS
+        for wanted in ((one.body or {}).get("filter") or {}).get("subfilters", ()):
+            operators, _ = FIELDS[STREAMS_OF[route.path]][wanted["field"]]
+            assert wanted["operator"] in operators
+
+
+# "paged in practice", though the description does not say so.
+UNDESCRIBED_LIMITS = {"/contacts"}
+STREAMS_OF = {f"/{name.replace('_', '-')}/search": name for name in FIELDS}

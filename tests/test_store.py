@@ -47,7 +47,7 @@ def test_grouped_transactions_are_on_the_disk_when_settled(store: Store, path: P
     with store.transactions.grouped():
         write(store, "a")
         write(store, "b")
-        assert (keys(path), store.checkpoint(TAGS).cursor) == ([], "b")
+        assert (keys(path), store.memory.checkpoint(TAGS).cursor) == ([], "b")
         assert rows(path, "SELECT * FROM _pylon_checkpoints") == []
         store.transactions.settle()
         assert keys(path) == ["a", "b"]

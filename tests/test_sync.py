@@ -310,7 +310,7 @@ def test_walk_that_died_is_finished_and_then_walked_whole(
     assert die(path, api, clock, 2, "accounts")
     workspace.change("accounts", accounts[-1], name="Newest, on the page read before the death")
     assert die(path, api, clock, 1, "accounts")
-    sync(path, api, clock, "accounts")
+    sync(path, api, clock, "accounts", "organization")
     assert differences(path, workspace) == []
 
 

@@ -6,14 +6,16 @@ from typing import Any
 import httpx
 import pytest
 from desk import Desk
-from mirroring import DAY, die, errors, live, rows, sync
+from mirroring import ALL, DAY, die, errors, live, rows, sync
 from oracle import differences
 from test_truth import Edited, Payload
 
 from pylon_to_sqlite.sandbox.api import Api
 from pylon_to_sqlite.streams import STREAMS
 
-WALKED = [stream.name for stream in STREAMS if stream.is_walked]
+# Nobody takes an entry of the audit log back, nor an organisation.
+LASTING = ("audit_logs", "organization")
+WALKED = [one.name for one in STREAMS if one.is_walked and one.name not in LASTING]
 
 
 def remove(desk: Desk, stream: str) -> str:
@@ -23,7 +25,9 @@ def remove(desk: Desk, stream: str) -> str:
         workspace.remove_article(desk.articles[-1])
         return desk.articles[-1]
     stream = stream.removeprefix("knowledge_base_") if "collections" in stream else stream
-    key = workspace.listed(stream)[-1].key
+    # Of a part of another, that other would tell.
+    records = [one for one in workspace.listed(stream) if not one.fields.get("parent_task_id")]
+    key = records[-1].key
     workspace.remove(stream, key)
     return key
 
@@ -33,7 +37,7 @@ def test_a_record_that_is_in_no_list_any_more_is_marked(
     path: Path, desk: Desk, api: Api, clock: Any, stream: str
 ) -> None:
     """It keeps its row and all that is in it; what belongs to it is marked with it."""
-    sync(path, api, clock)
+    sync(path, api, clock, **ALL)
     before = rows(path, f"SELECT * FROM {stream} ORDER BY rowid")
     key = remove(desk, stream)
     clock.sleep(DAY)

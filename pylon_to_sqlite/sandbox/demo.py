@@ -14,6 +14,8 @@ from pylon_to_sqlite.sandbox.workspace import Workspace
 
 TOKEN = "pylon_api_sandbox"
 NAME = "Pylon sample workspace"
+CUSTOM_OBJECTS = ("gateways",)
+"""The kinds of custom objects in it, which no API lists."""
 ORGANIZATION = "5a3b1e00-0000-4000-8000-706c796f6e31"
 
 

@@ -233,6 +233,7 @@ ROUTES = (
     Route("POST", "/milestones/search", search_of("milestones"), 120, 20),
     Route("POST", "/tasks/search", search_of("tasks"), 120, 20),
     Route("GET", "/tasks", _pages_of("tasks")),
+    Route("GET", "/tasks/{id}", _one_of("tasks")),
     Route("GET", "/tasks/{id}/comments", _belonging("task_comments")),
     Route("POST", "/feature-requests/search", search_feature_requests, 120, 20),
     Route("GET", "/audit-logs", _pages_of("audit_logs")),

@@ -1,0 +1,86 @@
+"""What of a workspace a file mirrors: the streams that are on, and what of them. Pure."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pylon_to_sqlite.further_streams import CUSTOM_OBJECTS
+from pylon_to_sqlite.plan import Saved
+from pylon_to_sqlite.stream import Stream
+from pylon_to_sqlite.streams import BY_NAME, STREAMS, with_parents
+
+# What an issue type is called that means both.
+BOTH = "all"
+
+
+@dataclass(frozen=True)
+class Choice(Saved):
+    """What was asked for once and is remembered in the file: streams beyond those that are on
+    anyway, streams that are left out, kinds of custom objects, and the one type of issues ("" for
+    both) that is mirrored."""
+
+    on: Sequence[str] = ()
+    off: Sequence[str] = ()
+    custom_objects: Sequence[str] = ()
+    issue_type: str = ""
+
+    def with_wishes(
+        self,
+        names: Collection[str] = (),
+        skip: Collection[str] = (),
+        custom_objects: Collection[str] = (),
+        issue_type: str | None = None,
+        *,
+        everything: bool = False,
+    ) -> "Choice":
+        """The choice after a run that names these streams, leaves others out, or takes all.
+
+        What is named is no longer left out, and neither are its parents."""
+        named = {stream.name for stream in with_parents(names)}
+        named |= {CUSTOM_OBJECTS.name} if custom_objects else set()
+        wanted = {*BY_NAME} if everything else named
+        on = {*self.on, *(name for name in wanted if BY_NAME[name].is_optional)} - {*skip}
+        off = {*self.off} - wanted | {*skip}
+        kinds = dict.fromkeys((*self.custom_objects, *custom_objects))
+        chosen = replace(self, on=sorted(on), off=sorted(off), custom_objects=[*kinds])
+        if issue_type is None:
+            return chosen
+        return replace(chosen, issue_type="" if issue_type == BOTH else issue_type)
+
+    def is_on(self, stream: Stream) -> bool:
+        """Whether a run that names no streams reads it."""
+        if stream.name in self.off or (stream.parent and not self.is_on(stream.parent)):
+            return False
+        if stream is CUSTOM_OBJECTS:
+            return bool(self.custom_objects)
+        return not stream.is_optional or stream.name in self.on
+
+    def streams(self, names: Collection[str] = ()) -> tuple[Stream, ...]:
+        """What a run reads, in order: the streams of these names with their parents, or all that
+        are on."""
+        return with_parents(names) if names else tuple(filter(self.is_on, STREAMS))
+
+    def values(self, stream: Stream) -> Sequence[str]:
+        """What to ask for one after the other, of a stream whose parameter must be given."""
+        return self.custom_objects if stream is CUSTOM_OBJECTS else stream.each[1]
+
+    def holds_issue(self, type: object) -> bool:
+        """Whether an issue of this type is mirrored; old ones have it capitalised."""
+        return not self.issue_type or str(type or "").lower() == self.issue_type
+
+
+def listing() -> list[dict[str, Any]]:
+    """What there is to choose from: every stream, and what it costs."""
+    return [
+        {
+            "stream": stream.name,
+            "table": stream.name,
+            "parent": stream.parent and stream.parent.name,
+            "endpoint": f"{stream.method} {stream.path}",
+            "kept": stream.kept,
+            "requests": stream.cost,
+            "is_on": Choice().is_on(stream),
+            "link_tables": [link.table for link in stream.links],
+        }
+        for stream in STREAMS
+    ]

@@ -1,0 +1,85 @@
+"""What the file remembers between runs: where each stream is, and what is mirrored at all."""
+
+from typing import Any
+
+from sqlite_utils import Database
+
+from pylon_to_sqlite.choice import Choice
+from pylon_to_sqlite.plan import Checkpoint, Comparison, fingerprint, restarted
+from pylon_to_sqlite.stream import Stream
+from pylon_to_sqlite.transactions import Transactions
+
+# The name that the comparison of all issues has among the checkpoints.
+COMPARISON = "reconcile"
+
+
+class Memory:
+    """The checkpoints and the choice in `db`."""
+
+    def __init__(self, db: Database, transactions: Transactions) -> None:
+        self.db = db
+        self.transactions = transactions
+
+    def checkpoint(self, stream: Stream) -> Checkpoint:
+        """Where the stream is. One of another definition of it starts over, in the same scope."""
+        row = self._one(
+            "SELECT fingerprint, state FROM _pylon_checkpoints WHERE stream = ?", stream.name
+        )
+        if row is None:
+            return Checkpoint()
+        checkpoint = Checkpoint.from_json(row[1])
+        return checkpoint if row[0] == fingerprint(stream) else restarted(checkpoint)
+
+    def save(self, stream: Stream, checkpoint: Checkpoint, completed_at: str | None = None) -> None:
+        """Remember the checkpoint alone; `completed_at` where all of the stream has been read."""
+        with self.transactions.one():
+            self.note(stream, checkpoint, completed_at)
+
+    def has_been_read(self, stream: Stream) -> bool:
+        """Whether all of the stream was read once."""
+        return (
+            self._one(
+                "SELECT 1 FROM _pylon_checkpoints WHERE stream = ? AND completed_at IS NOT NULL",
+                stream.name,
+            )
+            is not None
+        )
+
+    def comparison(self) -> Comparison:
+        """Where the comparison of all issues is."""
+        row = self._one("SELECT state FROM _pylon_checkpoints WHERE stream = ?", COMPARISON)
+        return Comparison.from_json(row[0]) if row else Comparison()
+
+    def save_comparison(self, comparison: Comparison) -> None:
+        with self.transactions.one():
+            self.db.execute(
+                "INSERT OR REPLACE INTO _pylon_checkpoints VALUES (?, '', ?, NULL)",
+                [COMPARISON, comparison.to_json()],
+            )
+
+    def choice(self) -> Choice:
+        """What is mirrored, as far as somebody has said so."""
+        row = self._one("SELECT value FROM _pylon_meta WHERE key = 'choice'")
+        return Choice.from_json(row[0]) if row else Choice()
+
+    def save_choice(self, choice: Choice) -> None:
+        with self.transactions.one():
+            sql = "INSERT OR REPLACE INTO _pylon_meta VALUES ('choice', ?)"
+            self.db.execute(sql, [choice.to_json()])
+
+    def note(self, stream: Stream, checkpoint: Checkpoint, completed_at: str | None = None) -> None:
+        """Remember it as a part of the caller's transaction."""
+        self.db.execute(
+            "INSERT INTO _pylon_checkpoints VALUES (:stream, :fingerprint, :state, :completed_at)"
+            " ON CONFLICT (stream) DO UPDATE SET fingerprint = :fingerprint, state = :state,"
+            " completed_at = coalesce(:completed_at, completed_at)",
+            {
+                "stream": stream.name,
+                "fingerprint": fingerprint(stream),
+                "state": checkpoint.to_json(),
+                "completed_at": completed_at,
+            },
+        )
+
+    def _one(self, sql: str, *params: Any) -> Any:
+        return self.db.execute(sql, list(params)).fetchone()

@@ -1,0 +1,117 @@
+"""What a dry run says that a sync would take is what the sync takes."""
+
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from desk import Desk, open_issue
+from mirroring import ALL, DAY, TOKEN, die, sync
+
+from pylon_to_sqlite.client import Client
+from pylon_to_sqlite.errors import Unauthorized
+from pylon_to_sqlite.estimate import Estimate, estimate
+from pylon_to_sqlite.limits import Clock
+from pylon_to_sqlite.run import Wishes
+from pylon_to_sqlite.sandbox.api import Api
+from pylon_to_sqlite.sandbox.server import SandboxTransport
+from pylon_to_sqlite.sandbox.workspace import Workspace
+from pylon_to_sqlite.streams import BY_NAME
+
+
+def estimated(path: Path, api: Api, clock: Any, **wishes: Any) -> Estimate:
+    timing = Clock(clock.now, clock.sleep, clock.now)
+    client = Client(TOKEN, "http://localhost", SandboxTransport(api), timing)
+    with closing(client):
+        return estimate(path, client, Wishes(**wishes))
+
+
+def asked(api: Api, name: str) -> int:
+    stream = BY_NAME[name]
+    pattern = stream.path.replace("{id}", "[^/]+").replace("{type}", "[^/]+")
+    return api.count(f"{stream.method} {pattern}")
+
+
+@pytest.mark.parametrize("wishes", [{}, ALL, {"issue_type": "ticket"}, {"names": ["tasks"]}])
+def test_it_says_what_the_sync_then_takes(
+    path: Path, desk: Desk, api: Api, clock: Any, wishes: dict[str, Any]
+) -> None:
+    def held_against(*names: str, **options: Any) -> None:
+        told = estimated(path, api, clock, **options)
+        assert told.errors == []
+        before = {name: asked(api, name) for name in BY_NAME}
+        given = {name: value for name, value in options.items() if name != "names"}
+        sync(path, api, clock, *names, **given)
+        for cost in told.costs:
+            if cost.name not in BY_NAME:
+                continue
+            # Whose token it is, a run asks at first.
+            took = asked(api, cost.name) - before[cost.name] - (cost.name == "organization")
+            assert took == cost.requests or (took > cost.requests and not cost.is_known), cost
+
+    names = wishes.get("names", ())
+    held_against(*names, **wishes)
+    assert path.exists()
+    held_against(*names, **wishes)
+    clock.sleep(DAY / 2)
+    open_issue(desk, 7)
+    desk.workspace.change("tasks", desk.workspace.listed("tasks")[0].key, title="Changed")
+    clock.sleep(3600)
+    held_against(*names, **wishes)
+
+
+def test_nothing_is_written_and_nothing_but_parents_is_asked_for(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    told = estimated(path, api, clock)
+    assert not path.exists()
+    assert {one.path for one in api.log} == {
+        *("/me", "/knowledge-bases", "/surveys", "/issues/search")
+    }
+    assert told.made == 4 == len(api.log)
+    sync(path, api, clock)
+    before = path.read_bytes()
+    estimated(path, api, clock, everything=True, issue_type="ticket", full=True)
+    assert path.read_bytes() == before
+
+
+def test_a_load_that_was_stopped_is_told_with_what_is_left(
+    path: Path, workspace: Workspace, api: Api, clock: Any, desk: Desk
+) -> None:
+    assert die(path, api, clock, 40)
+    told = {cost.name: cost.requests for cost in estimated(path, api, clock).costs}
+    done = api.count("GET /issues/[^/]+/messages")
+    assert told["issue_messages"] == 4 - done
+
+
+def test_time_is_what_the_slowest_endpoint_takes(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    for number in range(116):
+        open_issue(desk, number)
+    clock.sleep(DAY)
+    told = estimated(path, api, clock)
+    (messages,) = (cost for cost in told.costs if cost.name == "issue_messages")
+    assert (messages.requests, messages.per_minute, told.seconds) == (120, 120, 60.0)
+
+
+def test_a_comparison_that_is_due_is_told(path: Path, desk: Desk, api: Api, clock: Any) -> None:
+    sync(path, api, clock)
+    assert "comparing all issues" not in {one.name for one in estimated(path, api, clock).costs}
+    clock.sleep(DAY)
+    assert "comparing all issues" in {one.name for one in estimated(path, api, clock).costs}
+
+
+def test_a_file_of_another_organisation_is_refused(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    sync(path, api, clock)
+    other = Api(Workspace(clock, seed=9), allowance=None)
+    with pytest.raises(Unauthorized):
+        estimated(path, other, clock)
+
+
+def test_what_cannot_be_told_is_said(path: Path, desk: Desk, api: Api, clock: Any) -> None:
+    api.misbehave("500", "/surveys", times=-1)
+    (error,) = estimated(path, api, clock).errors
+    assert error.startswith("surveys: ")
