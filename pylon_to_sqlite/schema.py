@@ -15,6 +15,7 @@ SQL_TYPES: Mapping[Kind, str] = {
     "plain": "TEXT",
     "time": "TEXT",
     "array": "TEXT",
+    "address": "TEXT",
     "addresses": "TEXT",
     "object": "TEXT",
     "integer": "INTEGER",

@@ -11,16 +11,17 @@ from typing import Any, Literal
 PAGE = 999
 
 Kind = Literal[
-    "text", "html", "plain", "time", "integer", "real", "boolean", "array", "addresses", "object"
-]
+    "text", "html", "plain", "time", "integer", "real", "boolean", "array", "object",
+    "address", "addresses",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Column:
     """A column: `path` is where its value stands in the record ("" where Pylon does not give it).
 
-    Kind "plain" is the text of the HTML at `path`, "addresses" a list of them without what is
-    secret in it. `refers` names the table it is a key of.
+    Kind "plain" is the text of the HTML at `path`, "address" and "addresses" are kept
+    without what is secret in them. `refers` names the table it is a key of.
     What the mirror `decided` itself, no record overwrites.
     """
 

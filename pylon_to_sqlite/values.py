@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from pylon_to_sqlite.errors import Unexpected
 from pylon_to_sqlite.stream import Kind
 from pylon_to_sqlite.text import clean, text_of
-from pylon_to_sqlite.unsigned import all_unsigned
+from pylon_to_sqlite.unsigned import all_unsigned, unsigned
 
 Value = str | int | float | None
 
@@ -27,7 +27,7 @@ _WORDS: Mapping[type, str] = {
 }
 # What Pylon gives for each kind of column.
 USUAL: Mapping[Kind, frozenset[type]] = {
-    **dict.fromkeys(("text", "html", "plain", "time"), frozenset((str,))),
+    **dict.fromkeys(("text", "html", "plain", "time", "address"), frozenset((str,))),
     **dict.fromkeys(("integer", "real"), frozenset((int, float))),
     "boolean": frozenset((bool,)),
     **dict.fromkeys(("array", "addresses"), frozenset((list,))),
@@ -72,7 +72,7 @@ def converted(kind: Kind, value: object) -> Value:
         return _FROM_TEXT.get(kind, clean)(value) if value else None
     if is_unset(value):
         return None
-    if kind == "addresses":
+    if kind in ("address", "addresses"):
         return _unsigned_json(value)
     if kind in ("array", "object"):
         return _json(value)
@@ -112,6 +112,7 @@ _FROM_TEXT: Mapping[Kind, Callable[[str], Value]] = {
     "time": lambda value: utc(clean(value)),
     "array": _json,
     "object": _json,
+    "address": lambda value: clean(unsigned(value)),
     "addresses": _unsigned_json,
 }
 

@@ -172,6 +172,22 @@ def test_files_go_with_their_messages_where_issues_are_merged(
     assert {one["deleted_at"] for one in found} == {None}
 
 
+def test_recordings_of_phone_calls_have_no_signatures_either(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    address = desk.workspace.add_file("call.mp3", b"ID3")
+    desk.workspace.add_voice_call(desk.issues[2], recordings=[{"id": "r", "download_url": address}])
+    clock.sleep(DAY)
+    sync(path, api, clock, "issue_voice_calls")
+    found = rows(path, "SELECT * FROM issue_voice_call_recordings")
+    assert [row["download_url"] for row in found] == [address]
+    before = data(path)
+    clock.sleep(DAY)
+    sync(path, api, clock, "issue_voice_calls", full=True)
+    assert data(path) == before
+    assert b"K2SANDBOX" not in path.read_bytes()
+
+
 def test_files_go_with_the_issues_that_are_no_longer_wanted(
     path: Path, desk: Desk, api: Api, clock: Any
 ) -> None:
