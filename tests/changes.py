@@ -167,10 +167,9 @@ def _tasks(desk: Desk, issue: str, which: int) -> None:
     workspace.change("projects", project.key, account=account, custom_fields=effort)
     new = workspace.add("tasks", title=f"New {which}", project=project.key)
     workspace.add_task_comment(new, body_html=f"<p>Step {which}.</p>", author=desk.contacts[0])
-    workspace.change_task_comment(
-        pick(workspace.listed("task_comments"), which).key, body_html=f"<p>Edited {which}.</p>"
-    )
-    workspace.change("tasks", task.key, status="completed")
+    comment = pick(workspace.listed("task_comments"), which)
+    workspace.change_task_comment(comment.key, body_html=f"<p>Edited {which}.</p>")
+    workspace.change("tasks", comment.parent, status="completed")
 
 
 def _answers(desk: Desk, issue: str, which: int) -> None:

@@ -159,6 +159,10 @@ class Mirroring(RuleBasedStateMachine):
     def run_clean(self) -> None:
         """A run that nothing disturbs makes the mirror equal; the next one changes nothing."""
         self.clock.sleep(SETTLED)
+        if not (self.silent or self.is_reworded or self.is_quiet):
+            # Nothing but what every run sees.
+            assert errors(sync(self.path, self.api, self.clock, **self.chosen)) == {}
+            assert differences(self.path, self.workspace) == []
         verify = EVER if self.is_reworded else None
         outcome = sync(
             *(self.path, self.api, self.clock),

@@ -1,0 +1,121 @@
+"""Lists of which what is new is asked for, and all of it once a day."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from desk import Desk
+from mirroring import DAY, die, errors, live, sync
+from oracle import differences
+
+from pylon_to_sqlite.plan import Checkpoint, new_since, request
+from pylon_to_sqlite.sandbox.api import Api
+from pylon_to_sqlite.streams import BY_NAME
+
+TASKS, CALLS, LOGS = BY_NAME["tasks"], BY_NAME["call_recordings"], BY_NAME["audit_logs"]
+NOON = "2026-07-01T12:00:00Z"
+WHOLE = "2026-07-01T06:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "now", "since"),
+    [
+        (Checkpoint(), NOON, None),
+        (Checkpoint(watermark=NOON, walked=WHOLE), "2026-07-01T13:00:00Z", "2026-07-01T11:50:00Z"),
+        # A day after the last whole walk, or before it by a clock that was wrong.
+        (Checkpoint(watermark=NOON, walked=WHOLE), "2026-07-02T06:00:00Z", None),
+        (Checkpoint(watermark=NOON, walked=NOON), "2026-06-30T11:00:00Z", None),
+        (Checkpoint(watermark=NOON, walked=WHOLE), "2026-07-01T11:00:00Z", None),
+        # A whole walk that was not finished comes first.
+        (Checkpoint("c", watermark=NOON, walked=WHOLE), "2026-07-01T13:00:00Z", None),
+    ],
+)
+def test_since_when_it_is_asked(checkpoint: Checkpoint, now: str, since: str | None) -> None:
+    assert new_since(TASKS, checkpoint, now) == since
+
+
+def test_each_goes_back_as_far_as_it_must() -> None:
+    checkpoint = Checkpoint(watermark=NOON, walked=NOON)
+    assert new_since(CALLS, checkpoint, NOON) == "2026-06-17T12:00:00Z"
+    assert new_since(LOGS, checkpoint, "2027-07-01T12:00:00Z") == "2026-06-30T12:00:00Z"
+    assert new_since(BY_NAME["tags"], checkpoint, NOON) is None
+    after = request(TASKS, Checkpoint(), after=NOON).body
+    wanted = {"field": "updated_at", "operator": "time_is_after", "value": "2026-07-01T11:59:59Z"}
+    assert after == {"limit": 999, "filter": {"operator": "and", "subfilters": [wanted]}}
+    responses = request(BY_NAME["survey_responses"], Checkpoint(), "s", after=NOON)
+    assert responses.params == {"limit": "999", "submitted_after": NOON}
+
+
+def test_a_survey_that_comes_back_brings_its_old_answers(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    workspace = desk.workspace
+    survey = workspace.listed("surveys")[0].key
+    sync(path, api, clock)
+    workspace.remove("surveys", survey)
+    clock.sleep(3600)
+    sync(path, api, clock)
+    assert len(live(path, "survey_responses")) == 1
+    workspace.restore("surveys", survey)
+    clock.sleep(3600)
+    sync(path, api, clock)
+    assert differences(path, workspace) == []
+
+
+@pytest.mark.parametrize("workers", [1, 8])
+@pytest.mark.parametrize("lag", [0.0, 300.0])
+def test_what_changes_between_any_two_requests_is_there_in_the_end(
+    path: Path, desk: Desk, clock: Any, lag: float, workers: int
+) -> None:
+    """Through deaths and lags, without a whole walk."""
+    workspace = desk.workspace
+    api = Api(workspace, allowance=None, search_lag=lag)
+    sync(path, api, clock, workers=workers)
+    for requests in range(20, 44, 3):
+        task = workspace.listed("tasks")[requests % 4].key
+        workspace.change("tasks", task, title=f"Changed {requests}")
+        survey = workspace.listed("surveys")[requests % 2].key
+        workspace.add_survey_response(survey)
+        clock.sleep(30)
+        die(path, api, clock, requests)
+    clock.sleep(900)
+    outcome = sync(path, api, clock, workers=workers)
+    assert errors(outcome) == {}
+    assert differences(path, workspace) == []
+
+
+def test_what_is_new_marks_nothing(path: Path, desk: Desk, api: Api, clock: Any) -> None:
+    sync(path, api, clock)
+    desk.workspace.remove("tasks", desk.workspace.listed("tasks")[0].key)
+    clock.sleep(3600)
+    sync(path, api, clock)
+    assert len(live(path, "tasks")) == 4
+    clock.sleep(DAY)
+    sync(path, api, clock)
+    assert len(live(path, "tasks")) == 3
+
+
+def test_a_filter_that_is_refused_is_done_without(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    sync(path, api, clock)
+    desk.workspace.change("tasks", desk.workspace.listed("tasks")[0].key, title="Changed")
+    clock.sleep(3600)
+    api.misbehave("400", "/tasks/search")
+    assert errors(sync(path, api, clock)) == {}
+    assert differences(path, desk.workspace) == []
+
+
+def test_an_answer_of_a_cache_moves_no_watermark_beyond_its_time(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    sync(path, api, clock)
+    clock.sleep(3600)
+    api.misbehave("stale-page", "/tasks/search")
+    desk.workspace.change("tasks", desk.workspace.listed("tasks")[0].key, title="Changed")
+    clock.sleep(1800)
+    sync(path, api, clock)
+    assert differences(path, desk.workspace) != []
+    clock.sleep(1800)
+    sync(path, api, clock)
+    assert differences(path, desk.workspace) == []
