@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pylon_to_sqlite.display import Display, cost_lines, shown, status_lines, table
+from pylon_to_sqlite.download_options import downloads, downloads_of
 from pylon_to_sqlite.errors import Unauthorized
 from pylon_to_sqlite.exits import FAILED, exit_statuses
 from pylon_to_sqlite.options import chooses, connects, past, seconds, share_of, stream_names
@@ -171,6 +172,7 @@ def streams(as_json: bool) -> None:
     help="Erase records for good that are gone from Pylon since so many days, as far as syncs saw;"
     " else they stay, with deleted_at.",
 )
+@downloads
 @click.option(
     "--max-time",
     metavar="TIME",
@@ -215,6 +217,8 @@ def sync(
     full: bool,
     allow_deletes: tuple[str, ...],
     erase_deleted: int | None,
+    download_attachments: Path | None,
+    attachment_limit: int,
     max_time: float | None,
     share: float,
     workers: int,
@@ -254,6 +258,7 @@ def sync(
             reconcile=reconcile,
             verify=verify,
             erase_deleted=erase_deleted,
+            downloads=downloads_of(client, download_attachments, attachment_limit),
             workers=workers,
             until=until,
             allow_deletes=[BY_NAME[name] for name in allow_deletes],

@@ -16,6 +16,7 @@ import click
 if TYPE_CHECKING:
     from pylon_to_sqlite.client import Answer
     from pylon_to_sqlite.estimate import Estimate
+    from pylon_to_sqlite.gather import Gathered
     from pylon_to_sqlite.reading import Progress, Result
     from pylon_to_sqlite.rows import Drift
     from pylon_to_sqlite.run import Outcome
@@ -163,6 +164,8 @@ class Display:
     def summary(self, outcome: Outcome, requests: int, waited: float, took: float) -> None:
         """The run as a whole."""
         if self.quiet:
+            if outcome.gathered and outcome.gathered.error:
+                self._line(_gathered(outcome.gathered))
             return
         for drift in outcome.drift:
             self._line(_drifted(drift))
@@ -185,6 +188,8 @@ class Display:
             )
         if outcome.erased:
             self._line(f"Erased for good: {outcome.erased:,} records")
+        if outcome.gathered:
+            self._line(_gathered(outcome.gathered))
         if outcome.unpurged:
             self._line(
                 "Words that were changed or deleted may still be in the file"
@@ -256,6 +261,15 @@ def _drifted(drift: Drift) -> str:
     if drift.change == "type":
         return f"Changed in Pylon: {field} is {drift.detail}; it is kept as it comes"
     return f"Gone from Pylon, it seems: {field}, {drift.detail}"
+
+
+def _gathered(gathered: Gathered) -> str:
+    """Such as: Attachments: 12 files fetched (3.4 MB), 1 failed; the next run tries them again."""
+    text = f"Attachments: {gathered.files:,} files fetched ({gathered.size / 10**6:,.1f} MB)"
+    text += f", {gathered.failed:,} failed"
+    if gathered.error:
+        return f"{text}; stopped: {shown(gathered.error)}"
+    return f"{text}; the next run tries them again" if gathered.failed else text
 
 
 def _counted(new: int, changed: int) -> str:

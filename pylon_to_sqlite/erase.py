@@ -1,6 +1,6 @@
 """Records that Pylon no longer has, erased for good: not only marked."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from sqlite_utils import Database
 
@@ -11,8 +11,12 @@ from pylon_to_sqlite.rows import OURS
 from pylon_to_sqlite.schema import TABLES
 from pylon_to_sqlite.stream import Stream
 from pylon_to_sqlite.streams import STREAMS
-from pylon_to_sqlite.support_streams import ISSUES
 
+# What the mirror writes by itself about records.
+_OURS: Mapping[str, list[tuple[str, str]]] = {
+    "issues": [("issue_changes", "issue_id"), ("attachments", "issue_id")],
+    "issue_messages": [("attachments", "message_id")],
+}
 _OLD = "deleted_at <= :until"
 
 
@@ -39,7 +43,7 @@ def _empty(db: Database, stream: Stream, until: str, now: str) -> int:
     params = {"until": until, "now": now, "stream": stream.name}
     keys = f"SELECT {stream.key[0]} FROM {stream.name} WHERE {_OLD}"
     lists = [(link.table, link.owner.name) for link in stream.links]
-    lists += [("issue_changes", "issue_id")] if stream is ISSUES else []
+    lists += _OURS.get(stream.name, [])
     for table, owner in lists:
         db.execute(f"DELETE FROM {table} WHERE {owner} IN ({keys})", params)
     # Else they would be asked for by their ids again.

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from sqlite_utils import Database
 
 from pylon_to_sqlite import full_text
+from pylon_to_sqlite.attachments import fill
 from pylon_to_sqlite.drift import added
 from pylon_to_sqlite.migrations import MIGRATIONS
 from pylon_to_sqlite.schema import (
@@ -36,6 +37,8 @@ def lay_out(db: Database, now: str) -> None:
     known = db.execute("SELECT lower(name), sql FROM sqlite_master").fetchall()
     for name in FULL_TEXT:
         _create_full_text(db, name, dict(known))
+    if "attachments" not in there:
+        fill(db, now)
 
 
 def columns_of(db: Database, table: str) -> dict[str, str]:

@@ -13,6 +13,7 @@ USUAL_NAMES = ("pylon", "db")
 
 FACETS: dict[str, list[str]] = {
     "accounts": ["type", "owner_id"],
+    "attachments": ["is_private", "content_type"],
     "contacts": ["portal_role"],
     "custom_fields": ["object_type", "type"],
     "issues": ["type", "state", "source", "team_id", "assignee_id"],

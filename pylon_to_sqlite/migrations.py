@@ -5,7 +5,11 @@ for what changed its place or its meaning, and finds a file without tables too, 
 nothing to do.
 """
 
+import json
+
 from sqlite_utils import Database, Migrations
+
+from pylon_to_sqlite.unsigned import all_unsigned
 
 MIGRATIONS = Migrations("pylon_to_sqlite")
 
@@ -26,3 +30,27 @@ def _fields(db: Database) -> None:
            SELECT "table", name, 'new', 1 FROM _pylon_columns"""
     )
     db.execute("DROP TABLE _pylon_columns")
+
+
+@MIGRATIONS(name="3")
+def _signatures(db: Database) -> None:
+    """Addresses of files were kept with their signatures, with which anybody can read them."""
+    found = 0
+    for table, column in (("issues", "attachment_urls"), ("issue_messages", "file_urls")):
+        if column not in {one.name for one in db.table(table).columns}:
+            continue
+        secret = f"SELECT rowid, {column} FROM {table} WHERE {column} GLOB '*[?#@]*'"
+        for rowid, text in db.execute(secret).fetchall():
+            try:
+                kept = json.dumps(
+                    all_unsigned(json.loads(text)), ensure_ascii=False, sort_keys=True
+                )
+            except ValueError:
+                continue
+            if kept != text:
+                db.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", [kept, rowid])
+                found += 1
+    if found:
+        # What was overwritten is to be nowhere in the file.
+        db.execute("CREATE TABLE IF NOT EXISTS _pylon_unpurged (name TEXT PRIMARY KEY)")
+        db.execute("INSERT OR IGNORE INTO _pylon_unpurged VALUES ('erased')")

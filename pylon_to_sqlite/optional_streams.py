@@ -62,7 +62,9 @@ ISSUE_VOICE_CALLS = Stream(
                 Column("position", "Place in Pylon's list, from 0.", "integer"),
                 *fields("text", id="The recording's id."),
                 *fields("array", transcript_segments="What was said, a JSON array of objects."),
-                *fields("text", download_url="Where it can be heard, for an hour."),
+                *fields(
+                    "address", download_url="Where it is, without the signature that opens it."
+                ),
             ),
             "objects",
             "Recordings of calls, with what was said.",

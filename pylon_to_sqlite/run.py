@@ -12,7 +12,9 @@ from pathlib import Path
 from pylon_to_sqlite import file
 from pylon_to_sqlite.choice import Choice
 from pylon_to_sqlite.client import Client, Me
+from pylon_to_sqlite.downloads import Downloads
 from pylon_to_sqlite.errors import MoreToDo, PylonError, Unauthorized, Unavailable
+from pylon_to_sqlite.gather import Gathered, Gathering, Remembering
 from pylon_to_sqlite.plan import iso
 from pylon_to_sqlite.reading import Progress, Reading, Result
 from pylon_to_sqlite.reconcile import Compared
@@ -48,6 +50,8 @@ class Wishes:
     """Read the children of issues again that had messages in so many days."""
     erase_deleted: float | None = None
     """Erase the records for good that Pylon no longer has since so many days."""
+    downloads: Downloads | None = None
+    """What fetches the contents of files, if they are wanted, and where to."""
     until: float | None = None
     """When to stop with what there is, in seconds of the steady clock."""
 
@@ -70,10 +74,13 @@ class Outcome:
     """Records that were erased for good."""
     unpurged: str
     """Why something may be left of words that were changed or deleted, "" where nothing is."""
+    gathered: Gathered | None = None
+    """What was done for the contents of files, where they were wanted."""
 
     @property
     def failed(self) -> bool:
-        return any(result.error for result in self.results)
+        is_stopped = self.gathered is not None and bool(self.gathered.error)
+        return is_stopped or any(result.error for result in self.results)
 
 
 def mirror(
@@ -94,6 +101,8 @@ def mirror(
     path = path.resolve()
     me = client.me()
     check_organization(path, known, me)
+    if wishes.downloads:
+        wishes.downloads.folder.claim(me.id)
     file.create(path)
     try:
         with file.held(path):
@@ -134,8 +143,9 @@ def _run(
             if stream.is_by_staleness and stream.parent is ISSUES:
                 store.doubt_children(stream, since, client.now())
     run = store.runs.begin(_version(), wall())
+    source = Remembering(client) if wishes.downloads else client
     sync = Sync(
-        Reading(client, store, wall, choice, on_progress=on_progress, on_result=on_result),
+        Reading(source, store, wall, choice, on_progress=on_progress, on_result=on_result),
         since=wishes.since,
         full=wishes.full,
         workers=wishes.workers,
@@ -168,7 +178,18 @@ def _run(
     has_changed = found.changed or found.gone or any(one.changed or one.gone for one in counts)
     # Names that only references tell are in no count.
     unpurged = store.purge(wall()) if has_changed or store.is_unpurged() else ""
-    return Outcome(me, results, store.tell_drift(), found, erased, unpurged)
+    drift, gathered = store.tell_drift(), None
+    if wishes.downloads and isinstance(source, Remembering):
+        # After all else, for it may take longer than all else.
+        workers = (wishes.workers, check, on_progress)
+        gathering = Gathering(store, source, wishes.downloads, wall, *workers)
+        try:
+            gathered = gathering.run()
+            wishes.downloads.close()
+        finally:
+            with suppress(sqlite3.OperationalError):
+                store.runs.end(run, outcome, client.requests, client.waited, wall())
+    return Outcome(me, results, drift, found, erased, unpurged, gathered)
 
 
 @cache

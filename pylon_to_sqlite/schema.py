@@ -7,7 +7,7 @@ from pylon_to_sqlite.stream import Column, Kind, Link, Stream
 from pylon_to_sqlite.streams import STREAMS
 
 # The last of the steps in migrations.py.
-VERSION = 2
+VERSION = 3
 
 SQL_TYPES: Mapping[Kind, str] = {
     "text": "TEXT",
@@ -15,6 +15,8 @@ SQL_TYPES: Mapping[Kind, str] = {
     "plain": "TEXT",
     "time": "TEXT",
     "array": "TEXT",
+    "address": "TEXT",
+    "addresses": "TEXT",
     "object": "TEXT",
     "integer": "INTEGER",
     "boolean": "INTEGER",
@@ -36,6 +38,27 @@ CHANGES = (
     Column("old", "What it was, as in that column."),
     Column("new", "What it became."),
     Column("seen_at", "When a sync saw it, UTC.", "time"),
+)
+
+ATTACHMENTS = (
+    Column("id", "Tells the issue, the message and the address from all others: their hash."),
+    Column("issue_id", "The issue.", refers="issues"),
+    Column(
+        "message_id", "The message; NULL where only the issue names it.", refers="issue_messages"
+    ),
+    Column("address", "Where it is, without the signature that opens it."),
+    Column("file_name", "What it is called."),
+    Column(
+        "is_private", "As of its message: 0 where the customer saw it, NULL: not known.", "boolean"
+    ),
+    Column("content_hash", "SHA-256 of its contents, where they were downloaded."),
+    Column("content_type", "What kind of file its host says it is."),
+    Column("size", "Bytes of its contents.", "integer"),
+    Column("path", "Where its contents are, in the directory they were downloaded to."),
+    Column("downloaded_at", "When that was, UTC.", "time"),
+    Column("error", "Why the last download failed."),
+    SYNCED_AT,
+    DELETED_AT,
 )
 
 # Beside the keys and every column that refers to another table. Where an index holds all that a
@@ -109,6 +132,13 @@ def _tables() -> Iterator[Table]:
         "What became of issues, as far as syncs saw it: what changed and changed again between two"
         " of them is not here, and the times are those of the syncs.",
         CHANGES,
+        ("id",),
+    )
+    yield Table(
+        "attachments",
+        "Files of issues and their messages, one row for each message that has one. What they"
+        " contain is not in here: sync --download-attachments fetches it.",
+        ATTACHMENTS,
         ("id",),
     )
 

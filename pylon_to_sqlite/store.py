@@ -8,7 +8,8 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from pylon_to_sqlite import history, requesters, tombstones
+from pylon_to_sqlite import attachments, history, requesters, tombstones
+from pylon_to_sqlite.attachments import Attachments
 from pylon_to_sqlite.erase import erase
 from pylon_to_sqlite.layout import lay_out
 from pylon_to_sqlite.memory import Memory
@@ -19,7 +20,7 @@ from pylon_to_sqlite.runs import Counts, Runs
 from pylon_to_sqlite.schema import TABLES, VERSION, live
 from pylon_to_sqlite.stale import Parent, count_stale, stale
 from pylon_to_sqlite.stream import Stream
-from pylon_to_sqlite.support_streams import ISSUES
+from pylon_to_sqlite.support_streams import ISSUE_MESSAGES, ISSUES
 from pylon_to_sqlite.tables import Tables
 from pylon_to_sqlite.transactions import BUSY_SECONDS, NOTICE, Transactions
 
@@ -48,6 +49,7 @@ class Store:
         self.tables = Tables(self.db)
         self.transactions = Transactions(self.db.conn, self.tables.forget_types)
         self.runs = Runs(self.db, self.transactions)
+        self.attachments = Attachments(self.db, self.transactions)
         self.memory = Memory(self.db, self.transactions)
         tombstones.prepare(self.db)
         # With WAL a Datasette reads while a sync writes.
@@ -160,6 +162,9 @@ class Store:
             missing = f"{stream.owner} = :parent AND NOT {listed}"
             params = {"parent": parent.key, "kept": kept}
             counts.gone = tombstones.mark(self.db, stream, missing, params, now)
+            if stream is ISSUE_MESSAGES and counts != Counts():
+                written = [rows.row for rows in batch]
+                attachments.derive_children(self.db, parent.key, written, now)
             again_at = read_again_at(parent.changed_at, read_at, belongs.again_after)
             self.db.execute(
                 "INSERT OR REPLACE INTO _pylon_children VALUES (?, ?, ?, ?, ?)",
@@ -170,13 +175,18 @@ class Store:
     def parent_gone(self, parent: Stream, key: str, now: str) -> int:
         """Mark a record gone, and the children that it had; gives how many it was (0, 1)."""
         with self.transactions.one():
-            return tombstones.mark_one(self.db, parent, key, now)
+            gone = tombstones.mark_one(self.db, parent, key, now)
+            if parent is ISSUES:
+                attachments.derive(self.db, [key], now)
+        return gone
 
     def leave_issues(self, kind: str, now: str) -> int:
         """Mark the issues that are not of this type, and their children; gives how many it was."""
         with self.transactions.one():
             others = "lower(type) IS NOT :kind"
-            return tombstones.mark_all(self.db, ISSUES, others, {"kind": kind}, now)
+            gone = tombstones.mark_all(self.db, ISSUES, others, {"kind": kind}, now)
+            attachments.derive_gone(self.db, now)
+        return gone
 
     def has(self, stream: Stream, part: str | None) -> bool:
         """Whether there are live rows of the stream, or of this part of it: a parent's children,
@@ -325,6 +335,8 @@ class Store:
         if stream is ISSUES:
             history.note(self.db, before, history.watched(self.db, list(before)), now)
             requesters.decide(self.db, now, keys)
+            fresh = [rows.row for rows in batch if (rows.row["id"],) in new | changed]
+            attachments.derive_written(self.db, fresh, now)
         return Counts(len(new), len(changed))
 
     def _forget_children(self, stream: Stream, parent: str) -> None:

@@ -10,14 +10,18 @@ from typing import Any, Literal
 # Pylon documents "above 0 and below 1000"; 999 works.
 PAGE = 999
 
-Kind = Literal["text", "html", "plain", "time", "integer", "real", "boolean", "array", "object"]
+Kind = Literal[
+    "text", "html", "plain", "time", "integer", "real", "boolean", "array", "object",
+    "address", "addresses",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Column:
     """A column: `path` is where its value stands in the record ("" where Pylon does not give it).
 
-    Kind "plain" is the text of the HTML at `path`. `refers` names the table it is a key of.
+    Kind "plain" is the text of the HTML at `path`, "address" and "addresses" are kept
+    without what is secret in them. `refers` names the table it is a key of.
     What the mirror `decided` itself, no record overwrites.
     """
 

@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from pylon_to_sqlite.errors import Unexpected
 from pylon_to_sqlite.stream import Kind
 from pylon_to_sqlite.text import clean, text_of
+from pylon_to_sqlite.unsigned import all_unsigned, unsigned
 
 Value = str | int | float | None
 
@@ -26,10 +27,10 @@ _WORDS: Mapping[type, str] = {
 }
 # What Pylon gives for each kind of column.
 USUAL: Mapping[Kind, frozenset[type]] = {
-    **dict.fromkeys(("text", "html", "plain", "time"), frozenset((str,))),
+    **dict.fromkeys(("text", "html", "plain", "time", "address"), frozenset((str,))),
     **dict.fromkeys(("integer", "real"), frozenset((int, float))),
     "boolean": frozenset((bool,)),
-    "array": frozenset((list,)),
+    **dict.fromkeys(("array", "addresses"), frozenset((list,))),
     "object": frozenset((dict,)),
 }
 
@@ -71,6 +72,8 @@ def converted(kind: Kind, value: object) -> Value:
         return _FROM_TEXT.get(kind, clean)(value) if value else None
     if is_unset(value):
         return None
+    if kind in ("address", "addresses"):
+        return _unsigned_json(value)
     if kind in ("array", "object"):
         return _json(value)
     if isinstance(value, bool) and kind not in ("boolean", "integer"):
@@ -97,11 +100,20 @@ def _json(value: object) -> str:
         raise Unexpected("a record that is nested too deep") from None
 
 
+def _unsigned_json(value: object) -> str:
+    try:
+        return _json(all_unsigned(value))
+    except RecursionError:
+        raise Unexpected("a record that is nested too deep") from None
+
+
 _FROM_TEXT: Mapping[Kind, Callable[[str], Value]] = {
     "plain": lambda value: text_of(value) or None,
     "time": lambda value: utc(clean(value)),
     "array": _json,
     "object": _json,
+    "address": lambda value: clean(unsigned(value)),
+    "addresses": _unsigned_json,
 }
 
 

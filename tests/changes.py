@@ -24,6 +24,29 @@ def _note(desk: Desk, issue: str, which: int) -> None:
     desk.workspace.reply(issue, html=f"<p>Note {which}.</p>", author=author, private=True)
 
 
+def _attach(desk: Desk, issue: str, which: int) -> None:
+    """To a new message, public or not; sometimes a file that another message has."""
+    workspace, author = desk.workspace, pick(desk.agents, which)
+    given = [url for one in workspace.messages(issue) for url in one.get("file_urls") or []]
+    urls = [workspace.add_file(f"file {which}.txt", f"{workspace.clock()}".encode())]
+    urls += [pick(given, which)] if given and which % 3 == 0 else []
+    workspace.reply(
+        issue, html="<p>See.</p>", author=author, private=which % 2 == 1, file_urls=urls
+    )
+
+
+def _attach_to_issue(desk: Desk, issue: str, which: int) -> None:
+    """The issue's own list, which may leave out what it had."""
+    workspace = desk.workspace
+    stored = workspace.find_issue(issue)
+    assert stored is not None
+    had = stored.fields.get("attachment_urls") or []
+    given = [url for one in workspace.messages(issue) for url in one.get("file_urls") or []]
+    new = [workspace.add_file(f"issue {which}.pdf", b"%PDF")] if which % 2 else []
+    urls = [*had[which % 3 :], *given[: which % 4], *new]
+    workspace.change_issue(issue, attachment_urls=urls)
+
+
 def _any_message(desk: Desk, issue: str, which: int, do: Callable[[str], None]) -> None:
     if messages := desk.workspace.messages(issue):
         do(pick(messages, which)["id"])
@@ -203,6 +226,8 @@ CHANGES: dict[str, Callable[[Desk, str, int], object]] = {
     "open": lambda desk, _, which: open_issue(desk, which),
     "reply": _reply,
     "note": _note,
+    "attach": _attach,
+    "attach to an issue": _attach_to_issue,
     "edit": _edit,
     "redact": _redact,
     "delete a message": _delete_message,

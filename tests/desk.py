@@ -136,9 +136,23 @@ def open_issue(desk: Desk, number: int) -> str:
         tags=["bug", f"tag-{number % 3}"],
         source="phone" if number % 3 == 2 else "email",
         custom_fields={"priority": "high", "areas": ["import", "export"]},
+        attachment_urls=[
+            workspace.add_file(f"log {number}.txt", b"It said no."),
+            f"https://elsewhere.example/{number}/picture.png?width=100",
+        ],
     )
-    workspace.reply(issue, html=f"<p>Because {number}.</p>", author=desk.agents[0])
-    workspace.reply(issue, html="<p>Careful: late payer.</p>", author=desk.agents[1], private=True)
+    shot = workspace.add_file(f"shot {number}.png", b"\x89PNG%d" % number)
+    ledger = workspace.add_file(f"ledger {number}.csv", b"customer,owes\nQuarry,%d" % number)
+    workspace.reply(
+        issue, html=f"<p>Because {number}.</p>", author=desk.agents[0], file_urls=[shot]
+    )
+    workspace.reply(
+        issue,
+        html="<p>Careful: late payer.</p>",
+        author=desk.agents[1],
+        private=True,
+        file_urls=[ledger, shot],
+    )
     workspace.reply(issue, html="<p>I am a bot.</p>", author_name="Helper")
     follow(desk, issue, number)
     desk.issues.append(issue)

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 
 from pylon_to_sqlite.client import Client
+from pylon_to_sqlite.downloads import Downloads
 from pylon_to_sqlite.limits import Clock
 from pylon_to_sqlite.run import Outcome, Wishes, mirror
 from pylon_to_sqlite.sandbox.api import Api
@@ -53,6 +54,7 @@ def sync(
     reconcile: bool = False,
     verify: float | None = None,
     erase_deleted: float | None = None,
+    downloads: Downloads | None = None,
     workers: int = 1,
     everything: bool = False,
     skip: Sequence[str] = (),
@@ -79,6 +81,7 @@ def sync(
             reconcile=reconcile,
             verify=verify,
             erase_deleted=erase_deleted,
+            downloads=downloads,
             workers=workers,
         )
         return mirror(path, client, wishes, lambda _: None, on_result)

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from pylon_to_sqlite.sandbox.workspace import Workspace
 
@@ -147,6 +148,8 @@ OWNERS = {
     "issue_voice_call_recordings": "issue_voice_calls",
 }
 NOT_COMPARED = {"synced_at", "deleted_at", "placeholder"}
+# What comes of downloads, and the key that the mirror makes.
+DOWNLOADED = {"content_hash", "content_type", "size", "path", "downloaded_at", "error", "id"}
 
 
 def expected(workspace: Workspace, choice: Payload | None = None) -> Expected:
@@ -198,6 +201,7 @@ def expected(workspace: Workspace, choice: Payload | None = None) -> Expected:
         for message in workspace.messages(issue["id"])
     ]
     found.update(_links(workspace, issues))
+    found["attachments"] = list(_attachments(workspace, issues))
     found.update(_the_rest(workspace, choice, found))
     return found
 
@@ -247,6 +251,31 @@ def _the_rest(workspace: Workspace, choice: Payload, found: Expected) -> Expecte
     return rest
 
 
+def _attachments(workspace: Workspace, issues: list[Payload]) -> Iterable[dict[str, Any]]:
+    """A row for each file of a message, and for those that only the issue names. What came of
+    downloads is not the workspace's."""
+    for issue in issues:
+        seen: set[str] = set()
+        holders: list[Payload] = [*workspace.messages(issue["id"]), {**issue, "is_issue": True}]
+        for holder in holders:
+            is_issue = "is_issue" in holder
+            urls = holder.get("attachment_urls" if is_issue else "file_urls") or []
+            bare = {_bare(url) for url in urls if url.startswith("http")}
+            for address in sorted(bare - seen if is_issue else bare):
+                yield {
+                    "issue_id": issue["id"],
+                    "message_id": None if is_issue else holder["id"],
+                    "address": address,
+                    "file_name": unquote(address.split("/")[-1]),
+                    "is_private": None if is_issue else int(holder["is_private"]),
+                }
+            seen |= bare
+
+
+def _bare(value: Any) -> Any:
+    return value.split("?")[0] if isinstance(value, str) else value
+
+
 def _users(workspace: Workspace) -> list[Payload]:
     """All of them: who was deactivated too."""
     found = workspace.listed("users", deactivated=True)
@@ -257,6 +286,8 @@ def _row(stream: str, payload: Payload) -> dict[str, Any]:
     row = {name: _set(payload.get(name)) for name in SCALARS[stream].split()}
     for name in JSON.get(stream, "").split():
         value = _set(payload.get(name))
+        if name in ("attachment_urls", "file_urls") and value:
+            value = [_bare(one) for one in value]
         row[name] = None if value is None else json.dumps(value, ensure_ascii=False, sort_keys=True)
     for name, path in REFERENCES.get(stream, {}).items():
         row[name] = _dig(payload, path, "id")
@@ -417,7 +448,8 @@ def _compare(connection: sqlite3.Connection, table: str, wanted: list[dict[str, 
         owners = f"SELECT id FROM {OWNERS[table]} WHERE deleted_at IS NULL"
         conditions.append(f"{columns[0]} IN ({owners})")
     there = connection.execute(f"SELECT * FROM {table} WHERE {' AND '.join(conditions)}")
-    compared = [name for name in columns if name not in NOT_COMPARED]
+    left_out = NOT_COMPARED | (DOWNLOADED if table == "attachments" else set())
+    compared = [name for name in columns if name not in left_out]
     actual = {_line({name: row[name] for name in compared}) for row in there}
     right = {_line({name: row.get(name) for name in compared}) for row in wanted}
     found = [f"{table}: no column {name}" for row in wanted[:1] for name in set(row) - set(columns)]

@@ -14,6 +14,7 @@ NAME = PACKAGE.name
 
 # What the writer is made of, which speaks SQL.
 SQL = (
+    "attachments",
     *("drift", "erase", "history", "layout", "memory", "migrations", "purge", "requesters", "runs"),
     "stale",
     *("tables", "tombstones", "transactions"),
@@ -22,17 +23,17 @@ SQL = (
 # From the top; whatever stands on one floor does not know the others there.
 FLOORS = (
     ("__main__",),
-    ("cli", "display", "exits", "options"),
+    ("cli", "display", "download_options", "exits", "options"),
     (
         *("estimate", "run", "sync", "children", "walks", "lookups", "reconcile", "reading"),
-        *("status", "serving", "raw"),
+        *("gather", "status", "serving", "raw"),
     ),
-    ("client", "answers", "lanes", "file", "auth", "metadata", "store"),
+    ("client", "downloads", "folder", "answers", "lanes", "file", "auth", "metadata", "store"),
     SQL,
-    ("choice", "plan", "rows", "limits", "address", "full_text"),
+    ("choice", "plan", "rows", "limits", "address", "reach", "full_text"),
     (
         *("schema", "streams", "support_streams", "further_streams", "optional_streams", "stream"),
-        *("errors", "values", "text"),
+        *("errors", "values", "text", "unsigned"),
     ),
 )
 FLOOR = {module: len(FLOORS) - at for at, floor in enumerate(FLOORS) for module in floor}
@@ -46,13 +47,17 @@ BESIDE = {
     ("cli", "exits"),
     ("exits", "display"),
     ("cli", "options"),
+    ("cli", "download_options"),
     ("client", "answers"),
+    ("run", "gather"),
     ("estimate", "reading"),
     ("estimate", "reconcile"),
     ("estimate", "run"),
     ("estimate", "sync"),
     ("run", "reading"),
     ("run", "sync"),
+    ("gather", "reading"),
+    ("downloads", "folder"),
     ("lookups", "children"),
     ("lookups", "reading"),
     ("sync", "children"),
@@ -61,6 +66,8 @@ BESIDE = {
     ("sync", "reconcile"),
     ("sync", "walks"),
     ("run", "reconcile"),
+    ("attachments", "purge"),
+    ("attachments", "transactions"),
     ("reconcile", "reading"),
     ("children", "reading"),
     ("walks", "reading"),
@@ -69,6 +76,7 @@ BESIDE = {
     ("erase", "drift"),
     ("erase", "layout"),
     ("erase", "purge"),
+    ("layout", "attachments"),
     ("layout", "drift"),
     ("layout", "migrations"),
     ("purge", "transactions"),
@@ -90,14 +98,16 @@ BESIDE = {
     ("values", "stream"),
     ("values", "errors"),
     ("values", "text"),
+    ("values", "unsigned"),
 }
 
-# Who may know what is outside: one place for HTTP, few for SQL, one floor that prints.
+# Who may know what is outside: one place for HTTP with Pylon and one for the hosts of files, which
+# must have nothing of the other's, few for SQL, one floor that prints.
 OUTSIDE = {
-    "httpx": {"client"},
+    "httpx": {"client", "downloads"},
     "sqlite_utils": {*SQL, "store"} - {"transactions"},
     "sqlite3": {"file", "purge", "run", "status", "store", "transactions"},
-    "click": {"cli", "display", "exits", "options"},
+    "click": {"cli", "display", "download_options", "exits", "options"},
     "subprocess": {"serving"},
 }
 

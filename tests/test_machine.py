@@ -48,6 +48,8 @@ PAIRS = [
     ("tasks", "remove further"),
     ("deactivate", "reactivate"),
     ("remove", "hand over"),
+    ("attach", "redact silently"),
+    ("attach to an issue", "attach", "delete a message"),
 ]
 TALK = ("open", "reply", "note")
 SINGLE = sorted({*CHANGES, *SILENT} - {*TALK} - {one for pair in PAIRS for one in pair})
