@@ -14,22 +14,38 @@ USUAL_NAMES = ("pylon", "db")
 FACETS: dict[str, list[str]] = {
     "accounts": ["type", "owner_id"],
     "attachments": ["is_private", "content_type"],
+    "audit_logs": ["action", "source"],
+    "call_recordings": ["source", "account_id"],
     "contacts": ["portal_role"],
+    "custom_objects": ["type"],
     "custom_fields": ["object_type", "type"],
+    "feature_requests": ["request_status"],
+    "issue_followers": ["type"],
     "issues": ["type", "state", "source", "team_id", "assignee_id"],
     "issue_messages": ["is_private", "source"],
     "issue_tags": ["tag"],
     "issue_custom_fields": ["slug"],
     "issue_csat_responses": ["score"],
     "knowledge_base_articles": ["is_published"],
+    "macros": ["macro_group_id", "text_type"],
+    "projects": ["account_id", "owner_id"],
+    "survey_answers": ["question_type"],
+    "survey_responses": ["survey_id"],
     "tags": ["object_type"],
+    "task_comments": ["is_internal"],
+    "tasks": ["status", "project_id", "assignee_user_id"],
     "users": ["role_id"],
 }
 SORT_DESCENDING: dict[str, str] = {
     "accounts": "latest_customer_activity_time",
+    "audit_logs": "action_happened_at",
+    "call_recordings": "start_time",
+    "feature_requests": "updated_at",
     "issues": "created_at",
     "issue_messages": "timestamp",
     "knowledge_base_articles": "last_edited_at",
+    "survey_responses": "submitted_at",
+    "tasks": "updated_at",
 }
 
 
