@@ -53,7 +53,7 @@ def page_of(request: Request, payload: Mapping[str, Any], reply: Reply) -> Page:
 def _cursor_of(where: str, request: Request, pagination: object, data: object) -> str | None:
     records = data if isinstance(data, list) else []
     if not isinstance(pagination, Mapping):
-        if request.limit and len(records) >= request.limit:
+        if request.limit and len(records) >= request.limit and not request.is_cut_off:
             raise Passing(Unexpected(f"{where}: a full page does not say whether there is more"))
         if request.cursor and data is None:
             raise Passing(Unexpected(f"{where}: said that there is more, and then gives nothing"))

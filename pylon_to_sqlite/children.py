@@ -47,25 +47,23 @@ class Children:
                     break
                 yield None
                 continue
-            error = None
+            error, is_gone = None, False
             try:
                 yield from self._read(stream, parent)
             except Unauthorized as refused:
                 reading.fail(stream, refused)
             except PylonError as failure:
-                error = failure
-                may_be_gone = parents.is_believable()
+                error, may_be_gone = failure, parents.is_believable()
                 if may_be_gone and (yield from reading.parent_is_gone(stream, parent.key, failure)):
-                    error = None
-                    parents.gone += 1
+                    is_gone = True
                 else:
                     reading.store.forget_children(stream, parent.key)
-            parents.give_back(parent, error)
+            parents.give_back(parent, error, is_gone=is_gone)
             reading.on_progress(Progress(stream, parents.read, parents.total))
         parents.readers -= 1
         if parents.readers == 0:
-            if parents.failures:
-                reading.fail(stream, parents.failure())
+            if told := parents.failure():
+                reading.fail(stream, told)
             if not (parents.is_stopped or reading.results[stream.name].missing):
                 reading.complete(stream, parents.checkpoint)
             reading.end(stream)
@@ -95,7 +93,9 @@ class Children:
                 break
             checkpoint = plan.advance(checkpoint, page)
         counts = store.commit_children(stream, parent, batch, read_at, reading.wall())
-        reading.results[stream.name].counts.add(counts)
+        result = reading.results[stream.name]
+        result.has_answered = True
+        result.counts.add(counts)
 
 
 @dataclass
@@ -112,7 +112,8 @@ class StaleParents:
     total: int = 0
     failures: list[PylonError] = field(default_factory=list)
     is_stopped: bool = False
-    gone: int = 0
+    gone: list[PylonError] = field(default_factory=list)
+    """What told that a parent is gone."""
     _failed: set[str] = field(default_factory=set)
     _in_hand: set[str] = field(default_factory=set)
     _taken_as: set[Parent] = field(default_factory=set)
@@ -146,7 +147,8 @@ class StaleParents:
 
     def is_believable(self) -> bool:
         """Whether one more parent may be gone. Most of them gone is no news but a fault."""
-        return self.gone < FEW or 2 * self.gone < self.total
+        gone = len(self.gone)
+        return gone < FEW or (self._answered > 0 and 2 * gone < self.total)
 
     def _count(self) -> None:
         """See how many there are: once, when all parents are there, and when half as many again
@@ -158,8 +160,8 @@ class StaleParents:
             left = self.store.count_stale(self.stream, self.now, self.checkpoint.full)
             self.total = self.read + left - len(self._failed)
 
-    def give_back(self, parent: Parent, error: PylonError | None) -> None:
-        """The children of `parent` were read, or could not be."""
+    def give_back(self, parent: Parent, error: PylonError | None, *, is_gone: bool) -> None:
+        """The children of `parent` were read, or could not be, for one because it `is_gone`."""
         self._in_hand.discard(parent.key)
         self.read += 1
         # A refused or odd answer is about its parent; one that does not come may be about all, and
@@ -168,7 +170,7 @@ class StaleParents:
         is_about_all = isinstance(error, Unavailable) or is_refused
         self._in_a_row = self._in_a_row + 1 if is_about_all else 0
         if error:
-            self.failures.append(error)
+            (self.gone if is_gone else self.failures).append(error)
             self._failed.add(parent.key)
         self.is_stopped = self.is_stopped or self._in_a_row == FAILURES_IN_A_ROW
 
@@ -176,10 +178,22 @@ class StaleParents:
         """Whether no more will come, once `take` has given none."""
         return self._seen == (self.of.version, True)
 
-    def failure(self) -> PylonError:
-        """One error for all."""
-        are_all = len(self.failures) == self.read
-        error = combined(self.failures, f"{self.read:,} {self.of.stream.name}", are_all=are_all)
+    def failure(self) -> PylonError | None:
+        """One error for all, if there is one."""
+        assert self.stream.parent
+        errors = [*self.failures]
+        if self.stream.parent.is_walked and not self._answered:
+            # Where nobody answers and a list names them, it is not they that are gone.
+            errors += self.gone
+        if not errors:
+            return None
+        are_all = len(errors) == self.read
+        error = combined(errors, f"{self.read:,} {self.of.stream.name}", are_all=are_all)
         if not self.is_stopped or error.status in (403, 404):
             return error
         return Unavailable(f"{error}; the rest was not tried")
+
+    @property
+    def _answered(self) -> int:
+        """Parents whose children were read."""
+        return self.read - len(self.gone) - len(self.failures)

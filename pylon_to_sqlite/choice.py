@@ -15,10 +15,11 @@ BOTH = "all"
 
 @dataclass(frozen=True)
 class Choice(Saved):
-    """What was asked for once and is remembered in the file: streams beyond those that are on
-    anyway, streams that are left out, kinds of custom objects, and the one type of issues ("" for
-    both) that is mirrored."""
+    """What was asked for once and is remembered in the file: every stream, or those beyond the ones
+    that are on anyway; streams that are left out, kinds of custom objects, and the one type of
+    issues ("" for both) that is mirrored."""
 
+    everything: bool = False
     on: Sequence[str] = ()
     off: Sequence[str] = ()
     custom_objects: Sequence[str] = ()
@@ -38,11 +39,18 @@ class Choice(Saved):
         What is named is no longer left out, and neither are its parents."""
         named = {stream.name for stream in with_parents(names)}
         named |= {CUSTOM_OBJECTS.name} if custom_objects else set()
-        wanted = {*BY_NAME} if everything else named
-        on = {*self.on, *(name for name in wanted if BY_NAME[name].is_optional)} - {*skip}
-        off = {*self.off} - wanted | {*skip}
-        kinds = dict.fromkeys((*self.custom_objects, *custom_objects))
-        chosen = replace(self, on=sorted(on), off=sorted(off), custom_objects=[*kinds])
+        on = {*self.on, *(name for name in named if BY_NAME[name].is_optional)} - {*skip}
+        off = {*skip} if everything else {*self.off} - named | {*skip}
+        # Left out, they are to be named anew.
+        known = () if CUSTOM_OBJECTS.name in skip else self.custom_objects
+        kinds = dict.fromkeys((*known, *custom_objects))
+        chosen = Choice(
+            everything or self.everything,
+            sorted(on),
+            sorted(off - {CUSTOM_OBJECTS.name}),
+            [*kinds],
+            self.issue_type,
+        )
         if issue_type is None:
             return chosen
         return replace(chosen, issue_type="" if issue_type == BOTH else issue_type)
@@ -53,7 +61,7 @@ class Choice(Saved):
             return False
         if stream is CUSTOM_OBJECTS:
             return bool(self.custom_objects)
-        return not stream.is_optional or stream.name in self.on
+        return not stream.is_optional or self.everything or stream.name in self.on
 
     def streams(self, names: Collection[str] = ()) -> tuple[Stream, ...]:
         """What a run reads, in order: the streams of these names with their parents, or all that

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pylon_to_sqlite.display import Display, cost_lines, shown, status_lines, table
+from pylon_to_sqlite.display import Display, cost_lines, shown, status_lines, stream_table
 from pylon_to_sqlite.download_options import downloads, downloads_of
 from pylon_to_sqlite.errors import Unauthorized
 from pylon_to_sqlite.exits import FAILED, exit_statuses
-from pylon_to_sqlite.options import chooses, connects, past, seconds, share_of, stream_names
+from pylon_to_sqlite.options import check_choice, chooses, connects, paces, past, stream_names
 
 if TYPE_CHECKING:
     from pylon_to_sqlite.client import Client
@@ -124,13 +124,7 @@ def streams(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
-    head = ("stream and table", "", "endpoint", "how it is kept up to date", "requests a run")
-    names = ("endpoint", "kept", "requests")
-    lines = [
-        (one["stream"], "" if one["is_on"] else "off", *(one[name] for name in names))
-        for one in rows
-    ]
-    click.echo(table([head, *lines]))
+    click.echo(stream_table(rows))
 
 
 @cli.command()
@@ -154,10 +148,10 @@ def streams(as_json: bool) -> None:
     "--verify",
     metavar="DAYS",
     type=click.IntRange(1, 36500),
-    help="Read the messages and threads again of issues that had messages in so many days: edits"
-    " may leave no other sign.",
+    help="Read messages, threads and all else of an issue again, of those that had messages in so"
+    " many days: edits may leave no other sign.",
 )
-@click.option("--full", is_flag=True, help="Read everything again, messages and threads too.")
+@click.option("--full", is_flag=True, help="Read everything again, what belongs to issues too.")
 @click.option(
     "--allow-deletes",
     metavar="STREAM",
@@ -169,31 +163,11 @@ def streams(as_json: bool) -> None:
     "--erase-deleted",
     metavar="DAYS",
     type=click.IntRange(0, 36500),
-    help="Erase records for good that are gone from Pylon since so many days, as far as syncs saw;"
-    " else they stay, with deleted_at.",
+    help="Erase records for good that are gone from Pylon since so many days, as far as syncs saw,"
+    " or that --issue-type left out since then; else they stay, with deleted_at.",
 )
 @downloads
-@click.option(
-    "--max-time",
-    metavar="TIME",
-    callback=seconds,
-    help="Stop after so long (90s, 20m, 2h) with all that was read; the next run goes on.",
-)
-@click.option(
-    "--share",
-    metavar="PERCENT",
-    default="90%",
-    callback=share_of,
-    show_default=True,
-    help="How much of Pylon's rate limits to use; other tools of your organisation share them.",
-)
-@click.option(
-    "--workers",
-    type=click.IntRange(1, 32),
-    default=8,
-    show_default=True,
-    help="Requests under way at once to each endpoint; 1: one at a time over all.",
-)
+@paces
 @click.option(
     "--dry-run",
     is_flag=True,
@@ -237,11 +211,11 @@ def sync(
     """
     from pylon_to_sqlite.file import inspect
     from pylon_to_sqlite.run import Wishes
-    from pylon_to_sqlite.streams import BY_NAME, with_parents
+    from pylon_to_sqlite.streams import BY_NAME
 
-    with exit_statuses("Stopped. What was read is committed; run it again to go on."):
-        if since and streams and not any(one.watermark for one in with_parents(streams)):
-            raise click.UsageError("--since is about issues, and these streams hold none")
+    stopped = "Stopped. What was read is committed; run it again to go on."
+    with exit_statuses("Stopped. Nothing was written." if dry_run else stopped):
+        check_choice(streams, everything, skip, since)
         # Before the token is looked for: a file that cannot be used is told first.
         inspect(db)
         client, _ = _client(token, auth, api_url)
@@ -272,8 +246,11 @@ def sync(
 def _tell_costs(db: Path, client: Client, wishes: Wishes) -> None:
     from pylon_to_sqlite.estimate import estimate
 
-    for line in cost_lines(estimate(db, client, wishes)):
+    found = estimate(db, client, wishes)
+    for line in cost_lines(found):
         click.echo(line)
+    if found.errors:
+        sys.exit(FAILED)
 
 
 def _mirror(db: Path, client: Client, wishes: Wishes, display: Display) -> Outcome:

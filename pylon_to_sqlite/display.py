@@ -8,14 +8,14 @@ import sys
 import threading
 import time
 import unicodedata
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
     from pylon_to_sqlite.client import Answer
-    from pylon_to_sqlite.estimate import Estimate
+    from pylon_to_sqlite.estimate import Cost, Estimate
     from pylon_to_sqlite.gather import Gathered
     from pylon_to_sqlite.reading import Progress, Result
     from pylon_to_sqlite.rows import Drift
@@ -56,6 +56,22 @@ def table(rows: Sequence[Sequence[object]]) -> str:
     return "\n".join(lines)
 
 
+def stream_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What there is to choose from."""
+    head = ("stream and table", "", "endpoint", "how it is kept up to date", "requests a run")
+    lines = [
+        (
+            one["stream"],
+            "" if one["is_on"] else "off",
+            one["endpoint"],
+            one["kept"],
+            one["requests"],
+        )
+        for one in rows
+    ]
+    return table([head, *lines])
+
+
 def status_lines(name: str, status: Status) -> Iterator[str]:
     """What the file of that name holds and how its last runs ended."""
     yield f"{name} mirrors {shown(status.organization)} ({shown(status.organization_id)})"
@@ -83,8 +99,8 @@ def cost_lines(estimate: Estimate) -> Iterator[str]:
     head = ("stream", "requests", "at", "takes")
     rows = [
         (
-            *(one.name, ("" if one.is_known else "at least ") + f"{one.requests:,}"),
-            *(f"{one.per_minute:,.0f} a minute", _span(one.seconds)),
+            *(one.name, _least(one), f"{one.per_minute:,.0f} a minute"),
+            "unknown" if one.requests is None else _span(one.seconds),
         )
         for one in estimate.costs
     ]
@@ -237,6 +253,12 @@ class Display:
         except (OSError, ValueError):
             # A reader that has gone, as with `| head`, is no reason to stop the work.
             sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - stays open to the very end
+
+
+def _least(cost: Cost) -> str:
+    if cost.requests is None:
+        return "unknown"
+    return ("" if cost.is_known else "at least ") + f"{cost.requests:,}"
 
 
 def _state(progress: Progress, took: float, why: str, brief: bool) -> str:

@@ -13,11 +13,12 @@ from pylon_to_sqlite import file
 from pylon_to_sqlite.client import Client
 from pylon_to_sqlite.lanes import Lanes
 from pylon_to_sqlite.limits import guess_of
-from pylon_to_sqlite.plan import Page, Request, iso, new_since
+from pylon_to_sqlite.plan import Page, Request, iso, moment, new_since
 from pylon_to_sqlite.reading import Reading, Result
-from pylon_to_sqlite.reconcile import is_due
+from pylon_to_sqlite.reconcile import SPANS, is_due
 from pylon_to_sqlite.run import Wishes, check_organization
 from pylon_to_sqlite.schema import TABLES, live
+from pylon_to_sqlite.stale import DOUBTED
 from pylon_to_sqlite.store import Store
 from pylon_to_sqlite.stream import PAGE, Stream
 from pylon_to_sqlite.streams import STREAMS
@@ -36,13 +37,14 @@ class Cost:
     """What one stream takes. It is not `is_known` where only Pylon could tell."""
 
     name: str
-    requests: int
+    requests: int | None
+    """None where it could not be found out."""
     is_known: bool
     per_minute: float
 
     @property
     def seconds(self) -> float:
-        return 60.0 * self.requests / self.per_minute
+        return 60.0 * (self.requests or 0) / self.per_minute
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Estimate:
 
     @property
     def requests(self) -> int:
-        return sum(one.requests for one in self.costs)
+        return sum(one.requests or 0 for one in self.costs)
 
     @property
     def seconds(self) -> float:
@@ -94,9 +96,10 @@ def estimate(path: Path, client: Client, wishes: Wishes) -> Estimate:
 
     with closing(Store(":memory:")) as store:
         store.prepare(wall())
-        rows = _take_over(path, store) if known else Counter()
+        doubted = wishes.doubted_since(client.clock.now())
+        rows = _take_over(path, store, doubted) if known else Counter()
         choice = wishes.choice(store.memory.choice())
-        streams = choice.streams(wishes.names)
+        streams = wishes.streams(choice)
         results = {stream.name: Result(stream) for stream in streams}
         reading = Reading(cut, store, wall, choice, results=results)
         sync = Sync(
@@ -118,12 +121,12 @@ def estimate(path: Path, client: Client, wishes: Wishes) -> Estimate:
         if ISSUES in streams:
             costs += _comparison(reading, wishes, rows[ISSUES.name], client.share)
     errors = [f"{name}: {result.error}" for name, result in results.items() if result.error]
-    return Estimate(costs, cut.asked.total() + 1, errors)
+    return Estimate(costs, client.requests, errors)
 
 
-def _take_over(path: Path, store: Store) -> Counter[str]:
-    """Let the store know what the file remembers, and which parents it holds; gives how many live
-    rows each stream has there."""
+def _take_over(path: Path, store: Store, doubted: str | None) -> Counter[str]:
+    """Let the store know what the file remembers, which parents it holds, and which children are
+    doubted that were written since then; gives how many live rows each stream has there."""
     rows: Counter[str] = Counter()
     with file.reading(path) as there, store.transactions.one():
         sql = "SELECT name FROM sqlite_master WHERE type = 'table'"
@@ -137,6 +140,11 @@ def _take_over(path: Path, store: Store) -> Counter[str]:
             store.db.conn.executemany(
                 f"INSERT OR REPLACE INTO {name} ({columns}) VALUES ({', '.join('?' * len(ours))})",
                 there.execute(f"SELECT {columns} FROM {name}"),
+            )
+        if doubted and "issue_messages" in tables:
+            issues = there.execute(DOUBTED, {"since": doubted})
+            store.db.conn.executemany(
+                "UPDATE _pylon_children SET again_at = '' WHERE parent = ?", issues
             )
         for stream in STREAMS:
             if stream.name in tables:
@@ -153,7 +161,10 @@ def _cost(
     per_minute = guess_of(stream.method, stream.path) * share
     pages = ceil(rows[stream.name] / stream.limit) if stream.limit else 1
     is_known = True
-    if stream.is_by_staleness:
+    requests: int | None
+    if any(reading.results[one].error for one in (stream.name, *_parent(stream)) if one in asked):
+        requests = None
+    elif stream.is_by_staleness:
         requests = store.count_stale(stream, now, checkpoint.full)
     elif stream.name in asked:
         requests = asked[stream.name]
@@ -169,10 +180,18 @@ def _cost(
     return Cost(stream.name, requests, is_known, per_minute)
 
 
+def _parent(stream: Stream) -> tuple[str, ...]:
+    return (stream.parent.name,) if stream.parent else ()
+
+
 def _comparison(reading: Reading, wishes: Wishes, issues: int, share: float) -> Iterator[Cost]:
     """Of all issues, where a run would make it."""
-    last = reading.store.memory.comparison().finished
-    if issues and (wishes.reconcile or (last and is_due(last, reading.source.now()))):
-        requests = max(1, ceil(issues / PAGE))
+    last, now = reading.store.memory.comparison().finished, reading.source.now()
+    if issues and (wishes.reconcile or (last and is_due(last, now))):
+        oldest = reading.store.oldest_issue() or now
+        if wishes.reconcile:
+            oldest = min(oldest, reading.store.earliest())
+        spans = (moment(now) - moment(oldest)).total_seconds() / SPANS[0]
+        requests = max(1, ceil(issues / PAGE), ceil(spans))
         per_minute = guess_of("GET", "/issues") * share
         yield Cost("comparing all issues", requests, is_known=False, per_minute=per_minute)

@@ -17,7 +17,8 @@ from pylon_to_sqlite.stream import (
 )
 from pylon_to_sqlite.support_streams import ACCOUNTS, ISSUES
 
-# Nobody knows whether these parents' updated_at tells of their children.
+# Nobody knows whether these parents' updated_at tells of their children. (Nor of followers; but
+# reading them again for all issues would take a request for each.)
 A_WEEK = timedelta(days=7)
 
 

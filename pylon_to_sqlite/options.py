@@ -24,6 +24,19 @@ def stream_names(
     return names
 
 
+def kinds(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
+    """Kinds of custom objects, as Pylon's addresses name them."""
+    from pylon_to_sqlite.errors import Unexpected
+    from pylon_to_sqlite.plan import path_segment
+
+    for kind in given:
+        try:
+            path_segment(kind.strip())
+        except Unexpected:
+            raise click.BadParameter(f"{kind[:80]!r} is no kind of custom objects") from None
+    return tuple(kind.strip() for kind in given)
+
+
 def past(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
     """A date or an RFC 3339 time in the past, as UTC in whole seconds."""
     from pylon_to_sqlite.plan import ISO, iso
@@ -78,7 +91,7 @@ def chooses(command: Command) -> Command:
             "everything",
             is_flag=True,
             help="Mirror every stream from now on: those too that are off unless asked for, such as"
-            " ones that cost a request an issue.",
+            " ones that cost a request an issue. Custom objects need --custom-object.",
         ),
         click.option(
             "--skip",
@@ -96,11 +109,57 @@ def chooses(command: Command) -> Command:
             "--custom-object",
             "custom_objects",
             metavar="KIND",
+            callback=kinds,
             multiple=True,
-            help="Mirror custom objects of this kind from now on, such as companies.",
+            help="Mirror custom objects of this kind from now on, such as companies; --skip"
+            " custom_objects forgets the kinds.",
         ),
     )
     return _with(options, command)
+
+
+def paces(command: Command) -> Command:
+    """The options that say how fast a run asks, and for how long."""
+    options = (
+        click.option(
+            "--max-time",
+            metavar="TIME",
+            callback=seconds,
+            help="Stop after so long (90s, 20m, 2h) with all that was read; the next run goes on.",
+        ),
+        click.option(
+            "--share",
+            metavar="PERCENT",
+            default="90%",
+            callback=share_of,
+            show_default=True,
+            help="How much of Pylon's rate limits to use; other tools of your organisation share"
+            " them.",
+        ),
+        click.option(
+            "--workers",
+            type=click.IntRange(1, 32),
+            default=8,
+            show_default=True,
+            help="Requests under way at once to each endpoint; 1: one at a time over all.",
+        ),
+    )
+    return _with(options, command)
+
+
+def check_choice(
+    names: Sequence[str], everything: bool, skip: Sequence[str], since: str | None
+) -> None:
+    """Raise a usage error where what is wished for contradicts itself."""
+    from pylon_to_sqlite.streams import with_parents
+
+    named = with_parents(names)
+    if everything and names:
+        raise click.UsageError("name the streams to read now, or say --all, not both")
+    if {stream.name for stream in named} & {*skip}:
+        raise click.UsageError("a stream cannot be both named, or a parent of one, and skipped")
+    if since and names and not any(stream.watermark for stream in named):
+        raise click.UsageError("--since is about issues, and these streams hold none")
 
 
 def connects(command: Command) -> Command:

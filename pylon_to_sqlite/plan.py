@@ -29,7 +29,6 @@ GROWS_AFTER = timedelta(days=7)
 
 # Keys are UUIDs; an address has room for no more than some thousand signs.
 LONGEST_KEY = 500
-
 _PLACE = re.compile(r"\{\w+\}")
 
 ISO = "%Y-%m-%dT%H:%M:%SZ"
@@ -114,6 +113,8 @@ class Request:
     """Whether a single record answers it, which then is a page of one."""
     limit: int = 0
     """Records a page that were asked for, 0 where the endpoint decides."""
+    is_cut_off: bool = False
+    """Whether a full page is all that is given, without a word of more."""
 
 
 @dataclass(frozen=True)
@@ -148,8 +149,8 @@ def fingerprint(stream: Stream) -> str:
 def request(
     stream: Stream, checkpoint: Checkpoint, part: str | None = None, after: str | None = None
 ) -> Request:
-    """The next page of `stream`; `part` is the parent's key or the parameter's value, and `after`
-    bounds it to what is newer than that."""
+    """The next page of `stream`; `part` is the parent's key or the parameter's value; what it asks
+    for is newer than `after`."""
     path, params = stream.path, dict(stream.params)
     if "{" in path:
         path = _PLACE.sub(lambda _: path_segment(part), path)
@@ -170,7 +171,8 @@ def request(
         page |= {"filter": _filter(stream.watermark, *checkpoint.window, checkpoint.kind)}
     elif after and stream.recent:
         page |= {"filter": _filter(stream.recent.field, after)}
-    return Request("POST", path, stream.path, params, page, cursor, limit=stream.limit)
+    size = (stream.limit, stream.is_cut_off)
+    return Request("POST", path, stream.path, params, page, cursor, False, *size)
 
 
 def request_by_id(stream: Stream, key: str) -> Request:
@@ -225,11 +227,9 @@ def new_since(stream: Stream, checkpoint: Checkpoint, now: str) -> str | None:
     recent, watermark, walked = stream.recent, checkpoint.watermark, checkpoint.walked
     if recent is None or watermark is None or walked is None or checkpoint.cursor:
         return None
-    whole_after = recent.whole_after
-    if whole_after and abs(moment(now) - moment(walked)) >= whole_after:
-        return None
-    if moment(watermark) - moment(now) > OVERLAP:
-        # A clock of Pylon's was wrong, then or now: what changed between is anybody's guess.
+    is_due = recent.whole_after and abs(moment(now) - moment(walked)) >= recent.whole_after
+    # A clock of Pylon's was wrong, then or now: what changed between is anybody's guess.
+    if is_due or moment(watermark) - moment(now) > OVERLAP:
         return None
     return iso(moment(min(watermark, now)) - recent.back)
 
@@ -238,8 +238,11 @@ def walked(stream: Stream, checkpoint: Checkpoint, began: str, *, is_whole: bool
     """The checkpoint after a walk that began at `began`, whose last page left `checkpoint`."""
     if stream.recent is None:
         return Checkpoint()
-    whole = began if is_whole else checkpoint.walked
-    return Checkpoint(watermark=min(began, checkpoint.as_of or began), walked=whole)
+    as_of = min(began, checkpoint.as_of or began)
+    # An old answer may lack what is there: one more walk tells.
+    is_current = moment(began) - moment(as_of) <= OVERLAP
+    whole = checkpoint.walked if not is_whole else began if is_current else None
+    return Checkpoint(watermark=as_of, walked=whole)
 
 
 def open_window(checkpoint: Checkpoint, since: str | None, now: str) -> Checkpoint | None:
@@ -277,9 +280,9 @@ def _wanted(checkpoint: Checkpoint, since: str | None) -> str | None:
     if since is None or (checkpoint.full and checkpoint.since is None):
         return checkpoint.since
     if checkpoint.full and checkpoint.since:
-        # All of this was in the mirror before --full: a later start takes nothing away.
+        # All of this was in the mirror before --full.
         return min(since, checkpoint.since)
-    # What a load that is given up has read may have changed since, so it is not left behind.
+    # What a load that is given up has read may have changed since.
     return min(since, checkpoint.window.before) if checkpoint.window else since
 
 
@@ -330,6 +333,15 @@ def advance(checkpoint: Checkpoint, page: Page) -> Checkpoint:
     if checkpoint.since and before <= checkpoint.since and checkpoint.watermark:
         return replace(done, since=after)
     return replace(done, watermark=min(before, as_of))
+
+
+def rest_read(stream: Stream, checkpoint: Checkpoint) -> Checkpoint:
+    """The checkpoint after the rest of a walk that another run had begun: what was there at its
+    oldest answer has been read, though nobody knows what is there no longer."""
+    if stream.recent is None:
+        return Checkpoint()
+    is_enough = stream.recent.whole_after is None
+    return Checkpoint(watermark=checkpoint.as_of, walked=checkpoint.as_of if is_enough else None)
 
 
 def see(request: Request, page: Page, seen: set[str]) -> None:

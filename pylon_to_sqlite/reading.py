@@ -33,6 +33,8 @@ class Result:
     stream: Stream
     counts: Counts = field(default_factory=Counts)
     read: int = 0
+    has_answered: bool = False
+    """Whether Pylon answered anything that was asked of it."""
     error: str | None = None
     missing: str | None = None
     """Why Pylon does not give it to this workspace or token, where it never did."""
@@ -121,8 +123,9 @@ class Reading:
         return stream is None or self.results[stream.name].ended
 
     def complete(self, stream: Stream, checkpoint: Checkpoint) -> None:
-        """All of the stream has been read."""
-        self.store.memory.save(stream, checkpoint, completed_at=self.wall())
+        """All of the stream has been read, if there was anything to be asked."""
+        has_answered = self.results[stream.name].has_answered
+        self.store.memory.save(stream, checkpoint, self.wall() if has_answered else None)
         if checkpoint.full:
             self.through.append(stream)
 
@@ -168,6 +171,7 @@ class Reading:
                 is_asked_again = True
                 continue
             is_saved = is_asked_again = False
+            result.has_answered = True
             plan.see(request, page, seen)
             checkpoint = plan.advance(checkpoint, plan.told(page, self.source.now()))
             batch = self._mirrored(
@@ -196,13 +200,16 @@ class Reading:
     def parent_is_gone(
         self, stream: Stream, key: str, error: PylonError
     ) -> Generator[Request, Page, bool]:
-        """Whether `error` means that the parent no longer exists, which is then marked. A stray
-        error is not gone, so the parent itself is asked for."""
+        """Whether `error` means that the parent no longer exists. A stray error is not gone, so the
+        parent itself is asked for. It is marked where no list would tell of it: lists know better,
+        for what is not there may be the endpoint."""
         if stream.parent is None or error.status not in (400, 404, 410):
             return False
         try:
             yield plan.request_by_id(stream.parent, key)
         except Gone:
+            if stream.parent.is_walked:
+                return True
             gone = self.store.parent_gone(stream.parent, key, self.wall())
             result = self.results[stream.parent.name]
             result.counts.gone += gone

@@ -112,7 +112,8 @@ def rows_of(stream: Stream, record: object, given: Mapping[str, str] | None = No
         told.expect(stream.name, link.path, _LINKED[link.shape], record.get(link.path))
     row = _flat(_shape(stream), record, told, {link.path for link in links})
     for name, value in (given or {}).items():
-        if name == stream.owner or row.get(name) is None:
+        # What a path names has no other answer; a parameter may be answered with more.
+        if name == stream.owner or "{" in stream.path or row.get(name) is None:
             row[name] = clean(value)
     for name in stream.key:
         if row.get(name) is None or isinstance(record.get(name), (dict, list)):

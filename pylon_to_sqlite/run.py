@@ -14,6 +14,7 @@ from pylon_to_sqlite.choice import Choice
 from pylon_to_sqlite.client import Client, Me
 from pylon_to_sqlite.downloads import Downloads
 from pylon_to_sqlite.errors import MoreToDo, PylonError, Unauthorized, Unavailable
+from pylon_to_sqlite.further_streams import CUSTOM_OBJECTS
 from pylon_to_sqlite.gather import Gathered, Gathering, Remembering
 from pylon_to_sqlite.plan import iso
 from pylon_to_sqlite.reading import Progress, Reading, Result
@@ -59,6 +60,21 @@ class Wishes:
         """What is mirrored from now on, where `known` was so far."""
         what = (self.names, self.skip, self.custom_objects, self.issue_type)
         return known.with_wishes(*what, everything=self.everything)
+
+    def doubted_since(self, now: float) -> str | None:
+        """Since when there were messages in conversations that are to be read again; None where
+        none are."""
+        if self.verify is None:
+            return None
+        return iso(datetime.fromtimestamp(now, timezone.utc) - timedelta(days=self.verify))
+
+    def streams(self, choice: Choice) -> Sequence[Stream]:
+        """What this run reads, in order."""
+        named = [*self.names]
+        if named and self.custom_objects:
+            # A kind brings its stream.
+            named.append(CUSTOM_OBJECTS.name)
+        return choice.streams(named)
 
 
 @dataclass(frozen=True)
@@ -135,10 +151,8 @@ def _run(
     store.purge(wall())
     choice = wishes.choice(store.memory.choice())
     store.memory.save_choice(choice)
-    streams = choice.streams(wishes.names)
-    if wishes.verify is not None:
-        began = datetime.fromtimestamp(client.clock.now(), timezone.utc)
-        since = iso(began - timedelta(days=wishes.verify))
+    streams = wishes.streams(choice)
+    if since := wishes.doubted_since(client.clock.now()):
         for stream in streams:
             if stream.is_by_staleness and stream.parent is ISSUES:
                 store.doubt_children(stream, since, client.now())

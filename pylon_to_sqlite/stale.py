@@ -19,16 +19,29 @@ _STALE = """
 """
 
 
+# Issues with messages since :since; and those without any, which may be a fault.
+DOUBTED = """
+    SELECT issue_id FROM issue_messages WHERE timestamp >= :since
+    UNION SELECT id FROM issues WHERE id NOT IN (
+        SELECT issue_id FROM issue_messages WHERE deleted_at IS NULL AND issue_id IS NOT NULL)
+"""
+
+
 def stale_sql(stream: Stream) -> str:
     """FROM and WHERE of the parents whose children are stale; takes :stream, :now, :full and
     :only."""
     assert stream.belongs
-    parent, (column, _) = stream.belongs.parent, stream.belongs.only
+    parent, owner, (column, _) = (
+        *(stream.belongs.parent, stream.belongs.owner),
+        stream.belongs.only,
+    )
+    # What had some once may still have, whatever it is by now.
+    had = f"p.id IN (SELECT {owner} FROM {stream.name})"
     return _STALE.format(
         parent=parent.name,
         stale_by=stream.belongs.stale_by,
         is_live=live(TABLES[parent.name], "p"),
-        only=f" AND p.{column} = :only" if column else "",
+        only=f" AND (lower(p.{column}) = :only OR {had})" if column else "",
     )
 
 

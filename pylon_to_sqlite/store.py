@@ -18,7 +18,7 @@ from pylon_to_sqlite.purge import FILE, purge
 from pylon_to_sqlite.rows import Drift, Rows
 from pylon_to_sqlite.runs import Counts, Runs
 from pylon_to_sqlite.schema import TABLES, VERSION, live
-from pylon_to_sqlite.stale import Parent, count_stale, stale
+from pylon_to_sqlite.stale import DOUBTED, Parent, count_stale, stale
 from pylon_to_sqlite.stream import Stream
 from pylon_to_sqlite.support_streams import ISSUE_MESSAGES, ISSUES
 from pylon_to_sqlite.tables import Tables
@@ -198,6 +198,11 @@ class Store:
         )
         return found.fetchone() is not None
 
+    def had(self, stream: Stream, part: str) -> bool:
+        """Whether there ever were rows of this part of the stream."""
+        sql = f"SELECT 1 FROM {stream.name} WHERE {stream.part_column} = ? LIMIT 1"
+        return self._one(sql, part) is not None
+
     def forget_children(self, stream: Stream, parent: str) -> None:
         """Children that could not be read are stale until they are, whatever was read before."""
         with self.transactions.one():
@@ -278,10 +283,7 @@ class Store:
         with self.transactions.one():
             self.db.execute(
                 "UPDATE _pylon_children SET again_at = :now WHERE stream = :stream"
-                " AND (parent IN (SELECT issue_id FROM issue_messages WHERE timestamp >= :since)"
-                # None at all may be a fault.
-                " OR parent NOT IN (SELECT issue_id FROM issue_messages WHERE deleted_at IS NULL"
-                " AND issue_id IS NOT NULL))",
+                f" AND parent IN ({DOUBTED})",
                 {"stream": stream.name, "since": since, "now": now},
             )
 

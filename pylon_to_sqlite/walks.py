@@ -4,7 +4,7 @@ from collections.abc import Collection, Generator, Sequence
 from dataclasses import dataclass, field, replace
 
 from pylon_to_sqlite import plan
-from pylon_to_sqlite.errors import PylonError, Refused, Unauthorized
+from pylon_to_sqlite.errors import PylonError, Refused, Unauthorized, Unexpected
 from pylon_to_sqlite.lanes import Steps
 from pylon_to_sqlite.plan import Checkpoint, Page, Request
 from pylon_to_sqlite.reading import Reading, combined
@@ -30,15 +30,22 @@ class Walks:
         if after and (yield from self._new(stream, checkpoint, began, after)):
             return
         if checkpoint.cursor:
-            yield from reading.pages(stream, checkpoint)
+            last = yield from reading.pages(stream, checkpoint)
+            checkpoint = plan.rest_read(stream, last)
+            # A list may be longer than a run: then this is as far as it ever gets.
+            reading.complete(stream, checkpoint)
+            if checkpoint.walked:
+                return
         store.begin_walk(stream)
         start = replace(checkpoint, cursor=None, as_of=None)
+        before = reading.results[stream.name].read
         last = yield from reading.pages(stream, start)
-        reading.complete(stream, plan.walked(stream, last, began, is_whole=True))
         result = reading.results[stream.name]
-        result.is_cut_off = stream.is_cut_off and result.read >= stream.limit
+        result.is_cut_off = stream.is_cut_off and result.read - before >= stream.limit
+        done = plan.walked(stream, last, began, is_whole=True)
+        reading.complete(stream, done)
         if not result.is_cut_off:
-            self._end(stream, None)
+            self._end(stream, None, done)
         if stream.name in REQUESTERS:
             store.decide_requesters(reading.wall())
 
@@ -70,17 +77,20 @@ class Walks:
         while not reading.has_ended(stream.parent):
             yield None
         while (part := parts.take()) is not None:
-            # Of a part that is new here, what is new says nothing.
-            after = parts.after if reading.store.has(stream, part) else None
+            after, kept = parts.after, parts.checkpoint
+            if not reading.store.has(stream, part):
+                # Of a part that is new here, what is new says nothing; should this be cut short,
+                # all is read whole again.
+                after, kept = None, replace(kept, walked=None)
             try:
-                last = yield from reading.pages(
-                    stream, Checkpoint(), part, after, kept=parts.checkpoint
-                )
+                last = yield from reading.pages(stream, Checkpoint(), part, after, kept)
                 parts.read(part, last)
             except Unauthorized as refused:
                 reading.fail(stream, refused)
             except PylonError as error:
-                if not (yield from reading.parent_is_gone(stream, part, error)):
+                if (yield from reading.parent_is_gone(stream, part, error)):
+                    parts.gone.append(error)
+                else:
                     parts.note(part, error)
         parts.readers -= 1
         if parts.readers == 0:
@@ -90,7 +100,7 @@ class Walks:
         """See to what is left once all parts were read."""
         yield from ()
         reading, stream = self.reading, parts.stream
-        reading.results[stream.name].unknown = parts.unknown_values()
+        reading.results[stream.name].unknown = parts.forgotten()
         if failure := parts.failure():
             raise failure
         if not stream.parent and not parts.total:
@@ -104,13 +114,16 @@ class Walks:
         done = plan.walked(stream, last, parts.began, is_whole=parts.after is None)
         reading.complete(stream, done)
         if parts.after is None:
-            self._end(stream, parts.done)
+            self._end(stream, parts.done, done)
 
-    def _end(self, stream: Stream, parts: Sequence[str] | None) -> None:
+    def _end(self, stream: Stream, parts: Sequence[str] | None, done: Checkpoint) -> None:
         is_allowed = stream in self.allow_deletes
         store, wall = self.reading.store, self.reading.wall
         gone = store.end_walk(stream, parts, wall(), is_allowed=is_allowed)
         self.reading.results[stream.name].counts.gone += gone
+        if gone and done.walked:
+            # A list that was wrong must not wait a day until it is read again.
+            store.memory.save(stream, replace(done, walked=None))
 
 
 @dataclass
@@ -128,6 +141,8 @@ class Parts:
     total: int = 0
     as_of: str | None = None
     failures: list[PylonError] = field(default_factory=list)
+    gone: list[PylonError] = field(default_factory=list)
+    """What told that a parent is gone."""
     unknown: dict[str, PylonError] = field(default_factory=dict)
     done: list[str] = field(default_factory=list)
 
@@ -158,15 +173,23 @@ class Parts:
         else:
             self.failures.append(error)
 
-    def unknown_values(self) -> list[str]:
-        """What the user named, and Pylon does not know."""
-        return [*self.unknown] if self._is_named else []
+    def forgotten(self) -> list[str]:
+        """What the user named, and Pylon does not know and never did."""
+        store = self.reading.store
+        return [one for one in self.unknown if self._is_named and not store.had(self.stream, one)]
 
     def failure(self) -> PylonError | None:
         """One error for all, if that is what it comes to."""
-        unknown = [*self.unknown.values()]
-        if self.failures or (unknown and (self._is_named or len(unknown) == self.total)):
-            errors = self.failures or unknown
-            are_all = len(errors) == self.total and not self._is_named
-            return combined(errors, f"{self.total} parts", are_all=are_all)
-        return None
+        if self.failures:
+            return combined(self.failures, f"{self.total} parts", are_all=not self.done)
+        if self.unknown and self._is_named:
+            return Unexpected(self._unknown_named())
+        # Where nobody answers and a list names them, it is not they that are gone.
+        errors = [*self.unknown.values(), *self.gone]
+        is_endpoint = errors and not self.done
+        return combined(errors, f"{self.total} parts", are_all=True) if is_endpoint else None
+
+    def _unknown_named(self) -> str:
+        names, (error, *_) = ", ".join(map(repr, self.unknown)), self.unknown.values()
+        then = "it is not asked for again" if self.forgotten() else "it used to"
+        return f"Pylon knows no {self.stream.each[0]} {names} of them ({then}): {error}"

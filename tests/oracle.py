@@ -155,7 +155,8 @@ DOWNLOADED = {"content_hash", "content_type", "size", "path", "downloaded_at", "
 def expected(workspace: Workspace, choice: Payload | None = None) -> Expected:
     """Every table and its rows, where the file says what is chosen."""
     choice = choice or {}
-    off = OPTIONAL - {*choice.get("on", ())} | {*choice.get("off", ())}
+    optional = set() if choice.get("everything") else OPTIONAL - {*choice.get("on", ())}
+    off = optional | {*choice.get("off", ())}
     found: Expected = {}
     for stream in SCALARS.keys() - off:
         if stream in ("issue_threads", "issue_messages", "organization", "custom_objects"):

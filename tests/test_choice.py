@@ -226,3 +226,101 @@ def test_a_filter_that_is_not_heeded_changes_nothing(
     sync(path, api, clock, issue_type="ticket", transport=Deaf(api, nothing))
     assert differences(path, desk.workspace) == []
     assert rows(path, "SELECT count(*) AS n FROM issues WHERE type = 'conversation'") == [{"n": 0}]
+
+
+@pytest.mark.parametrize("fault", ["400", "404", "422", "errors-on-200"])
+def test_a_kind_of_objects_that_has_answered_is_remembered_whatever_is_said_of_it_once(
+    path: Path, desk: Desk, api: Api, clock: Any, fault: str
+) -> None:
+    sync(path, api, clock, custom_objects=["companies"])
+    api.misbehave(fault, "/custom-objects/companies")
+    assert {*errors(sync(path, api, clock))} == {"custom_objects"}
+    desk.workspace.add_custom_object("companies", name="Late")
+    clock.sleep(DAY)
+    assert errors(sync(path, api, clock)) == {}
+    assert len(live(path, "custom_objects")) == 3
+
+
+@pytest.mark.parametrize("kinds", [["companies"], ["companies", "gateways"]])
+def test_custom_objects_may_not_be_available_however_many_kinds_are_named(
+    path: Path, desk: Desk, api: Api, clock: Any, kinds: list[str]
+) -> None:
+    api.unavailable = {"GET /custom-objects/{type}": 403}
+    for _ in range(2):
+        outcome = sync(path, api, clock, custom_objects=kinds)
+        assert errors(outcome) == {}
+        (result,) = (one for one in outcome.results if one.stream.name == "custom_objects")
+        assert "403" in str(result.missing)
+
+
+@pytest.mark.parametrize(
+    ("child", "parents"),
+    [
+        ("survey_responses", "surveys"),
+        ("task_comments", "tasks"),
+        ("account_relationships", "accounts"),
+        ("knowledge_base_articles", "knowledge_bases"),
+    ],
+)
+def test_parents_that_a_list_names_are_not_gone_because_an_endpoint_is(
+    path: Path, desk: Desk, api: Api, clock: Any, child: str, parents: str
+) -> None:
+    """As with a plan, a token or a year that has neither."""
+    for number in range(9):
+        desk.workspace.add("tasks", title=f"{number}")
+        desk.workspace.add("surveys", name=f"{number}")
+    by_id = f"GET {BY_NAME[parents].path.removesuffix('/search')}/{{id}}"
+    for run in range(3):
+        api.unavailable = {f"GET {BY_NAME[child].path}": 404, by_id: 404}
+        outcome = sync(path, api, clock, everything=True)
+        missing = {one.stream.name for one in outcome.results if one.missing}
+        # Once it has answered, it is missed.
+        told = [{*errors(outcome)}, missing]
+        assert told == ([{child}, set()] if run == 2 else [set(), {child}])
+        assert len(live(path, parents)) == len(desk.workspace.listed(parents))
+        clock.sleep(DAY)
+        if run == 1:
+            api.unavailable = {}
+            sync(path, api, clock)
+            assert differences(path, desk.workspace) == []
+            desk.workspace.change("tasks", desk.workspace.listed("tasks")[0].key, title="x")
+            desk.workspace.change("accounts", desk.accounts[0], name="x")
+            clock.sleep(DAY)
+
+
+def test_what_was_never_asked_for_has_never_answered(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    """Where there was no phone issue yet, the first one is no failure."""
+    for issue in desk.issues:
+        desk.workspace._issues[issue].source = "email"
+    sync(path, api, clock, "issue_voice_calls")
+    api.unavailable = {"GET /issues/{id}/voice-calls": 403}
+    desk.workspace.open_issue(title="Ring", body_html="<p>Ring.</p>", source="phone")
+    clock.sleep(DAY)
+    outcome = sync(path, api, clock)
+    assert errors(outcome) == {}
+    assert {one.stream.name for one in outcome.results if one.missing} == {"issue_voice_calls"}
+
+
+def test_kinds_are_forgotten_where_their_stream_is_skipped() -> None:
+    choice = Choice().with_wishes(custom_objects=["a", "b"])
+    assert choice.with_wishes(skip=["custom_objects"]).custom_objects == []
+    assert choice.with_wishes(skip=["custom_objects"], custom_objects=["c"]).custom_objects == ["c"]
+
+
+@pytest.mark.parametrize("number", [999, 1000, 1001])
+def test_feature_requests_beyond_what_pylon_gives_are_told(
+    path: Path, desk: Desk, api: Api, clock: Any, number: int
+) -> None:
+    for one in range(number - 2):
+        desk.workspace.add("feature_requests", title=f"{one}")
+    outcome = sync(path, api, clock, "feature_requests")
+    assert errors(outcome) == {}
+    (result,) = (one for one in outcome.results if one.stream.name == "feature_requests")
+    assert result.is_cut_off == (number >= 1000)
+    assert len(live(path, "feature_requests")) == min(number, 1000)
+    # Those that a new one pushes out of the list are not gone.
+    desk.workspace.add("feature_requests", title="One more")
+    sync(path, api, clock, "feature_requests")
+    assert len(live(path, "feature_requests")) == min(number, 1000) + 1

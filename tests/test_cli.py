@@ -514,7 +514,9 @@ def test_what_is_mirrored_is_chosen_once_and_shown(run: Run, api: Api, filled: W
     """With --skip, --all, --issue-type and --custom-object, or by name."""
     filled.add_custom_object("companies", name="Cedar")
     run("sync", "pylon.db", "--skip", "tags", "--skip", "issue_threads", "--issue-type", "ticket")
-    run("sync", "pylon.db", "audit_logs", "--custom-object", "companies")
+    result = run("sync", "pylon.db", "audit_logs", "--custom-object", "companies")
+    assert "custom_objects: 1 new, 0 changed" in result.stderr.splitlines()
+    assert "tags" not in result.stderr
     found = status(run)
     off = {name for name, one in found.items() if not one["is_on"]}
     assert off == {
@@ -528,8 +530,9 @@ def test_what_is_mirrored_is_chosen_once_and_shown(run: Run, api: Api, filled: W
         "Custom objects: companies.",
     ]
     assert [line.split()[:2] for line in lines if line.startswith("tags ")] == [["tags", "off"]]
-    result = run("sync", "pylon.db", "--all", "--issue-type", "all")
-    assert "custom_objects: 1 new, 0 changed" in result.stderr.splitlines()
+    for wrong in (["tags", "--skip", "tags"], ["--all", "tags"], ["--custom-object", ".."]):
+        assert run("sync", "pylon.db", *wrong).exit_code == 2
+    run("sync", "pylon.db", "--all", "--issue-type", "all")
     assert all(one["is_on"] for one in status(run).values())
 
 

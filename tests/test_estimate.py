@@ -115,3 +115,21 @@ def test_what_cannot_be_told_is_said(path: Path, desk: Desk, api: Api, clock: An
     api.misbehave("500", "/surveys", times=-1)
     (error,) = estimated(path, api, clock).errors
     assert error.startswith("surveys: ")
+
+
+def test_doubted_conversations_are_told(path: Path, desk: Desk, api: Api, clock: Any) -> None:
+    sync(path, api, clock)
+    told = {one.name: one.requests for one in estimated(path, api, clock, verify=30).costs}
+    assert (told["issue_messages"], told["issue_threads"]) == (4, 4)
+    before = asked(api, "issue_messages")
+    sync(path, api, clock, verify=30)
+    assert asked(api, "issue_messages") == before + 4
+
+
+def test_what_could_not_be_found_out_is_unknown(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    api.misbehave("500", "/issues/search", times=-1)
+    told = {one.name: one.requests for one in estimated(path, api, clock).costs}
+    names = ("issues", "issue_messages", "issue_threads", "tags")
+    assert [told[name] for name in names] == [None, None, None, 1]

@@ -119,3 +119,54 @@ def test_an_answer_of_a_cache_moves_no_watermark_beyond_its_time(
     clock.sleep(1800)
     sync(path, api, clock)
     assert differences(path, desk.workspace) == []
+
+
+def test_a_list_that_was_empty_by_mistake_is_read_again_at_once(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    """And not a day later only."""
+    sync(path, api, clock)
+    clock.sleep(DAY)
+    api.misbehave("data-null", "/tasks/search", times=2)
+    sync(path, api, clock)
+    clock.sleep(3600)
+    sync(path, api, clock)
+    assert differences(path, desk.workspace) == []
+
+
+@pytest.mark.parametrize("ending", ["failed", "died"])
+def test_a_new_survey_whose_answers_broke_off_is_read_whole(
+    path: Path, desk: Desk, api: Api, clock: Any, ending: str
+) -> None:
+    sync(path, api, clock)
+    survey = desk.workspace.add("surveys", name="Old answers")
+    for number in range(1500):
+        desk.workspace.add_survey_response(survey, at=clock() - 9000 - number)
+    clock.sleep(3600)
+    responses = f"/surveys/{survey}/responses"
+    api.misbehave("500", responses, after=1, times=-1)
+    if ending == "failed":
+        assert {*errors(sync(path, api, clock))} == {"survey_responses"}
+    else:
+        for requests in range(20, 60):
+            if not die(path, api, clock, requests) or api.count(f"GET {responses}") > 1:
+                break
+    assert len(live(path, "survey_responses")) == 1001
+    api.behave()
+    clock.sleep(3600)
+    sync(path, api, clock)
+    assert differences(path, desk.workspace) == []
+
+
+def test_a_list_that_is_longer_than_a_run_is_finished_in_the_end(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    for number in range(4500):
+        desk.workspace.add("audit_logs", at=clock() - 600 * number)
+    clock.sleep(3600)
+    for _ in range(4):
+        die(path, api, clock, 3, "audit_logs")
+    assert len(live(path, "audit_logs")) == 4502
+    before = api.count("POST /audit-logs/search")
+    sync(path, api, clock, "audit_logs")
+    assert api.count("POST /audit-logs/search") == before + 1
