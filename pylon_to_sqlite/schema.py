@@ -44,6 +44,14 @@ _LIVE = ("deleted_at", "placeholder")
 INDEXES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("issues", ("created_at", "type", "first_response_seconds", "resolution_seconds", *_LIVE)),
     ("issues", ("state", "assignee_id", "created_at", "latest_message_time", *_LIVE)),
+    # The overview, with any of its filters.
+    (
+        "issues",
+        (
+            *("created_at", "account_id", "team_id", "type", "state", "first_response_seconds"),
+            *("resolution_time", *_LIVE, "id"),
+        ),
+    ),
     ("issues", ("created_at", "id")),
     ("issues", ("updated_at",)),
     ("issues", ("number",)),

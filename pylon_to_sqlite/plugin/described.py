@@ -1,0 +1,161 @@
+"""What Datasette is told of each mirror, whatever its file is called: metadata and canned queries.
+What the user says of the same things wins."""
+
+import copy
+from functools import cache
+from typing import Any
+
+from markupsafe import escape
+
+from pylon_to_sqlite.metadata import metadata_for
+from pylon_to_sqlite.plugin.links import overview_path
+from pylon_to_sqlite.plugin.mirrors import find, is_all, known
+
+# What of a table Datasette 1.0 takes from its configuration, where 0.65 took it from metadata.
+_CONFIGURED = ("allow", "facets", "fts_table", "hidden", "label_column", "sort_desc")
+_SORTS = {"sort", "sort_desc"}
+_WORDS = {"description", "description_html"}
+
+
+@cache
+def _all() -> dict[str, Any]:
+    return metadata_for(["it"])
+
+
+@cache
+def _mirror() -> dict[str, Any]:
+    """A mirror's metadata, without its queries."""
+    told = _all()["databases"]["it"]
+    return {key: told[key] for key in told if key != "queries"}
+
+
+def _queries() -> dict[str, dict[str, Any]]:
+    queries: dict[str, dict[str, Any]] = _all()["databases"]["it"]["queries"]
+    return queries
+
+
+def _instance(datasette: Any) -> dict[str, Any]:
+    """What is said of the whole: nothing where other files are served too."""
+    if not is_all(datasette):
+        return {}
+    return {key: value for key, value in _all().items() if key != "databases"}
+
+
+# Datasette 0.65
+
+
+def metadata(datasette: Any, key: str | None) -> dict[str, Any]:
+    """Metadata as Datasette 0.65 asks for it, often: only as much as `key` needs, and new each
+    time, for Datasette writes the user's into it."""
+    mine = getattr(datasette, "_metadata_local", None) or {}
+    told = _instance(datasette)
+    links = " · ".join(_link(datasette, name) for name in known(datasette))
+    if told and not _WORDS & mine.keys():
+        told["description_html"] = f"{escape(told['description'])} {links}"
+    if key in (None, "databases", "tables"):
+        theirs = mine.get("databases") or {}
+        told["databases"] = {
+            name: _database(datasette, name, theirs.get(name) or {}, key == "tables")
+            for name in known(datasette)
+        }
+    return told
+
+
+def _database(datasette: Any, name: str, mine: dict[str, Any], is_brief: bool) -> dict[str, Any]:
+    told = dict(_mirror())
+    theirs = mine.get("tables") or {}
+    told["tables"] = {
+        table: _table(described, theirs.get(table) or {}, is_brief)
+        for table, described in told["tables"].items()
+    }
+    if not _WORDS & mine.keys():
+        told["description_html"] = f"{escape(told['description'])} {_link(datasette, name)}"
+    return told
+
+
+def _table(described: dict[str, Any], mine: dict[str, Any], is_brief: bool) -> dict[str, Any]:
+    told = dict(described)
+    if _SORTS & mine.keys():
+        # Datasette refuses both at once.
+        told.pop("sort_desc", None)
+    if is_brief:
+        # For each permission Datasette makes a deep copy of all that this is.
+        told.pop("columns", None)
+    elif "columns" in told:
+        told["columns"] = dict(told["columns"])
+    return told
+
+
+def _link(datasette: Any, name: str) -> str:
+    words = "Overview" if len(known(datasette)) == 1 else f"Overview of {name}"
+    return (
+        f'<a href="{escape(overview_path(datasette, name))}"><strong>{escape(words)}</strong></a>'
+    )
+
+
+def canned(datasette: Any, database: str) -> dict[str, Any]:
+    """Canned queries as Datasette 0.65 asks for them; there a plugin's would win otherwise."""
+    if database not in known(datasette):
+        return {}
+    mine = datasette.metadata("queries", database=database, fallback=False) or {}
+    return {name: dict(query) for name, query in _queries().items() if name not in mine}
+
+
+# Datasette 1.0
+
+
+async def describe(datasette: Any) -> None:
+    """Find the mirrors; where Datasette has to be told of them once and for all, tell it."""
+    found = await find(datasette)
+    if not found or not hasattr(datasette, "set_instance_metadata"):
+        return
+    there = await datasette.get_instance_metadata()
+    for key, value in _instance(datasette).items():
+        if not (there.keys() & ({key} if key != "description" else _WORDS)):
+            await datasette.set_instance_metadata(key, value)
+    for name in found:
+        await _describe_database(datasette, name)
+        await _add_queries(datasette, name)
+    datasette.config = _configured(datasette.config, found)
+
+
+async def _describe_database(datasette: Any, name: str) -> None:
+    told = _mirror()
+    if not (await datasette.get_database_metadata(name)).keys() & _WORDS:
+        await datasette.set_database_metadata(name, "description", told["description"])
+    for table, described in told["tables"].items():
+        if "description" not in described:
+            continue
+        there = await datasette.get_resource_metadata(name, table)
+        if not there.keys() & _WORDS:
+            await datasette.set_resource_metadata(
+                name, table, "description", described["description"]
+            )
+        for column, text in described["columns"].items():
+            if "description" not in await datasette.get_column_metadata(name, table, column):
+                await datasette.set_column_metadata(name, table, column, "description", text)
+
+
+async def _add_queries(datasette: Any, database: str) -> None:
+    for name, query in _queries().items():
+        there = await datasette.get_query(database, name)
+        if there is None or there.source == "plugin":
+            # Trusted, as those of a metadata file are: they need no right to SQL of one's own.
+            await datasette.add_query(database, name, source="plugin", is_trusted=True, **query)
+
+
+def _configured(config: dict[str, Any] | None, names: list[str]) -> dict[str, Any]:
+    """The user's configuration, with what is said of tables added where the user says nothing.
+
+    There is no other way to tell Datasette 1.0 of facets, sort orders, labels and hidden tables."""
+    told = copy.deepcopy(config or {})
+    databases = told.setdefault("databases", {})
+    for name in names:
+        tables = databases.setdefault(name, {}).setdefault("tables", {})
+        for table, described in _mirror()["tables"].items():
+            mine = tables.setdefault(table, {})
+            is_sorted = bool(_SORTS & mine.keys())
+            for key in _CONFIGURED:
+                if key in described and not (key == "sort_desc" and is_sorted):
+                    mine.setdefault(key, described[key])
+    return told

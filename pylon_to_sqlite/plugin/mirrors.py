@@ -1,0 +1,42 @@
+"""Which of the files that Datasette serves are mirrors, told by their own marker."""
+
+import sqlite3
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from datasette.database import QueryInterrupted
+
+# By Datasette; several live in one process only in tests.
+_FOUND: WeakKeyDictionary[Any, list[str]] = WeakKeyDictionary()
+
+
+async def find(datasette: Any) -> list[str]:
+    """The names of the databases that are mirrors; from here on they are known."""
+    found = [name for name, one in datasette.databases.items() if await is_mirror(one)]
+    _FOUND[datasette] = found
+    return found
+
+
+def known(datasette: Any) -> list[str]:
+    """The mirrors that were there when Datasette started."""
+    return _FOUND.get(datasette, [])
+
+
+def is_all(datasette: Any) -> bool:
+    """Whether mirrors are all that is served, so that the first page is about them."""
+    served = {name for name, one in datasette.databases.items() if not one.is_memory}
+    return bool(served) and served == set(known(datasette))
+
+
+async def is_mirror(database: Any) -> bool:
+    """Whether it has our marker, whatever its name. What cannot be read is none."""
+    if database.is_memory:
+        return False
+    sql = "SELECT value FROM _pylon_meta WHERE key = 'schema_version'"
+    try:
+        if not await database.table_exists("_pylon_meta"):
+            return False
+        row = (await database.execute(sql, log_sql_errors=False)).first()
+    except (sqlite3.Error, QueryInterrupted):
+        return False
+    return row is not None and str(row[0]).isdecimal()
