@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from markupsafe import Markup, escape
 
 WIDTH, HEIGHT = 360, 160
-_LEFT, _RIGHT, _TOP, _BOTTOM = 34, 6, 10, 22
+_LEFT, _RIGHT, _TOP, _BOTTOM = 40, 6, 10, 22
 _CLASSES = ("first", "second", "third")
 
 

@@ -18,11 +18,11 @@ _OPEN = (
 )
 _MOST = 8
 AGES = (
-    ("Less than a day ago", 1),
-    ("1 to 3 days ago", 3),
-    ("3 to 7 days ago", 7),
-    ("1 to 4 weeks ago", 28),
-    ("Over 4 weeks ago", 36_500),
+    ("under a day", 1),
+    ("1 to 3 days", 3),
+    ("3 to 7 days", 7),
+    ("1 to 4 weeks", 28),
+    ("over 4 weeks", 36_500),
 )
 _WAITING = ("new", "waiting_on_you")
 

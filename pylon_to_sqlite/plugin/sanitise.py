@@ -28,12 +28,43 @@ _UNSEEN = {
     *("noframes", "noscript", "object", "script", "select", "style", "svg", "template"),
     *("textarea", "title", "video", "xmp"),
 }
-_TAGS = {
-    *("a", "abbr", "b", "blockquote", "br", "caption", "cite", "code", "dd", "del", "dfn", "div"),
-    *("dl", "dt", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "i", "ins", "kbd", "li", "mark"),
-    *("ol", "p", "pre", "q", "s", "samp", "small", "span", "strong", "sub", "sup", "table"),
-    *("tbody", "td", "tfoot", "th", "thead", "tr", "u", "ul", "var"),
-}
+TAGS = frozenset(
+    (
+        *(
+            "a",
+            "abbr",
+            "b",
+            "blockquote",
+            "br",
+            "caption",
+            "cite",
+            "code",
+            "dd",
+            "del",
+            "dfn",
+            "div",
+        ),
+        *(
+            "dl",
+            "dt",
+            "em",
+            "h1",
+            "h2",
+            "h3",
+            "h4",
+            "h5",
+            "h6",
+            "hr",
+            "i",
+            "ins",
+            "kbd",
+            "li",
+            "mark",
+        ),
+        *("ol", "p", "pre", "q", "s", "samp", "small", "span", "strong", "sub", "sup", "table"),
+        *("tbody", "td", "tfoot", "th", "thead", "tr", "u", "ul", "var"),
+    )
+)
 # Not even class and id: the page's own styles are no toy for strangers.
 _ATTRIBUTES = {"a": {"href"}, "ol": {"start"}}
 _LEADS_OUT = re.compile(r"(?:https?://|mailto:)[^\s/?#]", re.IGNORECASE)
@@ -72,7 +103,10 @@ class Sanitiser:
             needed = work(slim)
             if needed <= min(MOST_WORK, self._left):
                 self._left -= needed
-                return Shown(_sanitised(slim), "")
+                markup = _sanitised(slim)
+                # What stands in tags that nobody should see goes with them, even if that is all.
+                if markup.striptags():
+                    return Shown(markup, "")
         return Shown(None, clean(text_of(source) if text is None else text))
 
 
@@ -102,7 +136,7 @@ def _sanitised(source: str) -> Markup:
     return Markup(
         nh3.clean(
             _IMAGE.sub(_named, source),
-            tags=_TAGS,
+            tags=set(TAGS),
             clean_content_tags=_UNSEEN,
             attributes=_ATTRIBUTES,
             attribute_filter=_attribute,
@@ -113,9 +147,13 @@ def _sanitised(source: str) -> Markup:
 
 
 def _attribute(_: str, name: str, value: str) -> str | None:
-    """Values that stay: addresses elsewhere, never in this Datasette, and beginnings of lists."""
-    allowed = _LEADS_OUT if name == "href" else _START
-    return value if (allowed.match if name == "href" else allowed.fullmatch)(value) else None
+    """Values that stay: addresses elsewhere, never in this Datasette, beginnings of lists, and the
+    rel that nh3 gives."""
+    if name == "href":
+        return value if _LEADS_OUT.match(value) else None
+    if name == "start":
+        return value if _START.fullmatch(value) else None
+    return value if name == "rel" else None
 
 
 def _named(image: re.Match[str]) -> str:

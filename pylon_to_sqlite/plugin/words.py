@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from pylon_to_sqlite.plugin.sanitise import is_web
+from pylon_to_sqlite.text import clean
 
 _UUID = re.compile(r"^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}[-_]?", re.IGNORECASE)
 _DAY, _HOUR, _MINUTE = 86_400, 3_600, 60
@@ -53,20 +54,23 @@ def minute(value: object) -> str:
 
 def listed(text: object) -> list[Any]:
     """What a JSON array in a column holds; nothing where it holds something else."""
-    try:
-        value = json.loads(str(text))
-    except ValueError:
-        return []
+    value = _parsed(text)
     return value if isinstance(value, list) else []
 
 
 def mapped(text: object) -> dict[str, Any]:
     """What a JSON object in a column holds; nothing where it holds something else."""
+    value = _parsed(text)
+    return value if isinstance(value, dict) else {}
+
+
+def _parsed(text: object) -> Any:
     try:
         value = json.loads(str(text))
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
+    except (ValueError, RecursionError):
+        return None
+    # Its escapes can say what no page and no address can hold.
+    return json.loads(clean(json.dumps(value, ensure_ascii=False)))
 
 
 def files(text: object) -> list[File]:
