@@ -37,10 +37,11 @@ def canned_queries(datasette: Any, database: str) -> dict[str, Any]:
 
 @hookimpl(optionalhook=True)
 def register_routes() -> list[tuple[str, Any]]:
-    """The pages of our own, below each database."""
-    from pylon_to_sqlite.plugin.views import conversation, overview
+    """The pages of our own, below each database, and the way to them."""
+    from pylon_to_sqlite.plugin.views import conversation, overview, overviews
 
     return [
+        (r"^/-/pylon$", overviews),
         (r"^/(?P<database>[^/]+)/-/pylon$", overview),
         (r"^/(?P<database>[^/]+)/-/conversation/(?P<issue>[^/]+)$", conversation),
     ]

@@ -49,9 +49,10 @@ def metadata(datasette: Any, key: str | None) -> dict[str, Any]:
     time, for Datasette writes the user's into it."""
     mine = getattr(datasette, "_metadata_local", None) or {}
     told = _instance(datasette)
-    links = " · ".join(_link(datasette, name) for name in known(datasette))
     if told and not _WORDS & mine.keys():
-        told["description_html"] = f"{escape(told['description'])} {links}"
+        # Nothing tells here who asks, so no database is named.
+        link = _link(datasette.urls.path("/-/pylon"))
+        told["description_html"] = f"{escape(told['description'])} {link}"
     if key in (None, "databases", "tables"):
         theirs = mine.get("databases") or {}
         told["databases"] = {
@@ -69,7 +70,8 @@ def _database(datasette: Any, name: str, mine: dict[str, Any], is_brief: bool) -
         for table, described in told["tables"].items()
     }
     if not _WORDS & mine.keys():
-        told["description_html"] = f"{escape(told['description'])} {_link(datasette, name)}"
+        link = _link(overview_path(datasette, name))
+        told["description_html"] = f"{escape(told['description'])} {link}"
     return told
 
 
@@ -86,11 +88,8 @@ def _table(described: dict[str, Any], mine: dict[str, Any], is_brief: bool) -> d
     return told
 
 
-def _link(datasette: Any, name: str) -> str:
-    words = "Overview" if len(known(datasette)) == 1 else f"Overview of {name}"
-    return (
-        f'<a href="{escape(overview_path(datasette, name))}"><strong>{escape(words)}</strong></a>'
-    )
+def _link(path: str) -> str:
+    return f'<a href="{escape(path)}"><strong>Overview</strong></a>'
 
 
 def canned(datasette: Any, database: str) -> dict[str, Any]:

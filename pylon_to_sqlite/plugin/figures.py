@@ -175,7 +175,8 @@ async def backlog(mirror: Mirror, scope: Scope) -> Row:
     ages = " ".join(f"WHEN i.created_at > :{name} THEN {at}" for at, name in enumerate(bounds))
     found = await mirror.rows(
         f"SELECT i.state, CASE {ages} END AS age, count(*) AS issues FROM issues AS i"
-        f" WHERE {_OPEN} AND {where} GROUP BY 1, 2",
+        # Else SQLite walks an index of states that does not hold what is filtered by.
+        f" WHERE {_OPEN} AND {where} GROUP BY +i.state, 2",
         {**params, **bounds, "closed": json.dumps(closed)},
     )
     by_age: list[Row] = [{"age": label, "open": 0, "waiting": 0} for label, _ in AGES]

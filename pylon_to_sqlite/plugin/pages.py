@@ -94,18 +94,25 @@ class Mirror:
         return str(self.datasette.urls.query(self.name, name))
 
     async def answer(self, template: str, status: int = 200, **context: Any) -> Response:
-        """A page."""
-        urls = self.datasette.urls
-        style = urls.static_plugins("pylon-to-sqlite", "pages.css")
+        """A page about the mirror."""
+        url = self.datasette.urls.database(self.name)
         shared = {
-            "style": f"{style}?{int(_STYLE.stat().st_mtime)}",
-            "home": urls.instance(),
             "database_name": self.name,
-            "database_url": urls.database(self.name),
-            "overview_url": f"{urls.database(self.name)}/-/pylon",
+            "database_url": url,
+            "overview_url": f"{url}/-/pylon",
         }
-        page = await self.datasette.render_template(
-            template, {**shared, **context}, request=self.request
-        )
-        # JSON in a column may hold what UTF-8 cannot.
-        return Response.html(clean(page), status=status, headers=dict(HEADERS))
+        return await answer(self.datasette, self.request, template, status, **{**shared, **context})
+
+
+async def answer(
+    datasette: Any, request: Any, template: str, status: int = 200, **context: Any
+) -> Response:
+    """A page."""
+    style = datasette.urls.static_plugins("pylon-to-sqlite", "pages.css")
+    shared = {
+        "style": f"{style}?{int(_STYLE.stat().st_mtime)}",
+        "home": datasette.urls.instance(),
+    }
+    page = await datasette.render_template(template, {**shared, **context}, request=request)
+    # JSON in a column may hold what UTF-8 cannot.
+    return Response.html(clean(page), status=status, headers=dict(HEADERS))

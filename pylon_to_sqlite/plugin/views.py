@@ -3,7 +3,7 @@
 from datetime import datetime, timezone
 from typing import Any
 
-from datasette import Response
+from datasette import Forbidden, Response
 from datasette.utils import tilde_decode
 
 from pylon_to_sqlite.plugin import conversation as talk
@@ -11,7 +11,8 @@ from pylon_to_sqlite.plugin import figures
 from pylon_to_sqlite.plugin import overview as glance
 from pylon_to_sqlite.plugin.facts import facts, neighbours
 from pylon_to_sqlite.plugin.links import conversation_path
-from pylon_to_sqlite.plugin.pages import Mirror
+from pylon_to_sqlite.plugin.links import overviews as visible
+from pylon_to_sqlite.plugin.pages import Mirror, answer
 from pylon_to_sqlite.plugin.sanitise import is_web
 from pylon_to_sqlite.plugin.words import minute
 
@@ -97,6 +98,16 @@ async def overview(datasette: Any, request: Any) -> Response:
         **shared,
         **await glance.shown(mirror, scope),
     )
+
+
+async def overviews(datasette: Any, request: Any) -> Response:
+    """The way to the overview, or to a choice of them."""
+    found = await visible(datasette, request.actor)
+    if not found:
+        raise Forbidden("view-table")
+    if len(found) == 1:
+        return Response.redirect(found[0]["href"])
+    return await answer(datasette, request, "pylon_choice.html", links=found)
 
 
 async def _organization(mirror: Mirror) -> str:
