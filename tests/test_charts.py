@@ -123,7 +123,20 @@ def test_series_are_told_apart_by_their_swatches() -> None:
 
 @pytest.mark.parametrize(
     ("largest", "end"),
-    [(0, 2), (1, 2), (2, 2), (3, 4), (7, 8), (9, 10), (11, 20), (39, 40), (45, 60), (101, 200)],
+    [
+        (0, 2),
+        (1, 2),
+        (2, 2),
+        (3, 4),
+        (7, 8),
+        (9, 10),
+        (11, 12),
+        (13, 16),
+        (17, 20),
+        (39, 40),
+        (45, 60),
+        (101, 120),
+    ],
 )
 def test_an_axis_ends_at_a_round_figure(largest: float, end: float) -> None:
     assert nice(largest) == end

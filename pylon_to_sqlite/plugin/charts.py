@@ -90,7 +90,9 @@ def nice(largest: float) -> float:
     if largest <= 2:
         return 2
     power: float = 10 ** math.floor(math.log10(largest))
-    return next(factor * power for factor in (1, 2, 4, 6, 8, 10) if factor * power >= largest)
+    return next(
+        factor * power for factor in (1, 1.2, 1.6, 2, 4, 6, 8, 10) if factor * power >= largest
+    )
 
 
 def number(value: float) -> str:

@@ -11,8 +11,9 @@ from pylon_to_sqlite.metadata import metadata_for
 from pylon_to_sqlite.plugin.links import overview_path
 from pylon_to_sqlite.plugin.mirrors import find, is_all, known
 
-# What of a table Datasette 1.0 takes from its configuration, where 0.65 took it from metadata.
-_CONFIGURED = ("allow", "facets", "fts_table", "hidden", "label_column", "sort_desc")
+# What of a table Datasette 1.0 takes from its configuration, where 0.65 took it from metadata. Not
+# "allow": who may not see the view that a full-text index reads may not search there either.
+_CONFIGURED = ("facets", "fts_table", "hidden", "label_column", "sort_desc")
 _SORTS = {"sort", "sort_desc"}
 _WORDS = {"description", "description_html"}
 
