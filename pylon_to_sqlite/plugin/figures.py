@@ -52,7 +52,7 @@ class Scope:
         """SQL for the live issues, named i, that the filters let through; and its parameters."""
         where, params = [_LIVE], dict[str, Any]()
         if self.team:
-            where.append("i.team_id = :team")
+            where.append("+i.team_id = :team")
             params["team"] = self.team
         if self.type:
             where.append("lower(i.type) = :type")
