@@ -12,12 +12,14 @@ from browsing import CHROMIUM, browser, served
 DOCS = Path(__file__).parent.parent / "docs"
 LARGEST = 300_000
 
-# One in which everybody has their say: a bot, and a private note, with a file.
+# A short one in which everybody has their say: a bot, and a private note, with a file.
 TALKATIVE = """
     SELECT i.number FROM issues AS i JOIN issue_messages AS m ON m.issue_id = i.id
     GROUP BY i.id
-    HAVING total(m.is_private) AND total(m.file_urls NOT IN ('', '[]'))
-    ORDER BY total(m.author_contact_id IS NULL AND m.author_user_id IS NULL) DESC, count(*) DESC
+    HAVING total(m.is_private) AND total(m.file_urls NOT IN ('', '[]')) AND count(*) > 4
+    ORDER BY
+        total(m.author_contact_id IS NULL AND m.author_user_id IS NULL) = 0,
+        total(length(m.message_text))
     LIMIT 1
 """
 
@@ -34,7 +36,7 @@ def main() -> None:
             (number,) = connection.execute(TALKATIVE).fetchone()
         pictures = {
             "overview": ("/pylon/-/pylon", 1200, 1120, False),
-            "conversation": (f"/pylon/-/conversation/{number}", 1200, 1080, False),
+            "conversation": (f"/pylon/-/conversation/{number}", 1200, 1140, False),
             "phone": ("/pylon/-/pylon", 390, 1080, True),
         }
         with served(path) as url, browser() as page:

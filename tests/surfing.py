@@ -20,7 +20,7 @@ def visit(
     files = [paths] if isinstance(paths, Path) else paths
 
     async def fetch() -> list[Any]:
-        datasette = Datasette([str(path) for path in files], **options)
+        datasette = Datasette(**{"files": [str(path) for path in files], **options})
         await datasette.invoke_startup()
         cookies = {"ds_actor": datasette.sign({"a": actor}, "actor")} if actor else {}
         return [await datasette.client.get(one, cookies=cookies) for one in wanted]

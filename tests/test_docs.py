@@ -110,10 +110,22 @@ def test_commands_that_are_shown_exist() -> None:
 
 def test_what_is_linked_is_there() -> None:
     linked = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
+    linked += re.findall(r'<img src="([^"]+)"', README)
     assert {"docs/demo.png", "CHANGELOG.md", "LICENSE"} <= set(linked)
     for path in linked:
         assert (ROOT / path).is_file()
-    assert (ROOT / "docs" / "demo.png").stat().st_size < 300_000
+    pictures = {f"docs/{path.name}" for path in (ROOT / "docs").glob("*.png")}
+    assert pictures == {path for path in linked if path.endswith(".png")}
+    for path in pictures:
+        assert (ROOT / path).stat().st_size < 300_000
+
+
+def test_links_inside_the_readme_lead_somewhere() -> None:
+    headings = re.findall(r"^#+ (.+)$", README, re.MULTILINE)
+    places = {re.sub(r"[^a-z0-9 -]", "", one.lower()).replace(" ", "-") for one in headings}
+    inside = set(re.findall(r"\]\(#([^)]+)\)", README))
+    assert inside
+    assert inside <= places
 
 
 def test_the_changelog_names_the_version() -> None:

@@ -127,6 +127,27 @@ def test_queries_need_no_right_to_sql(mirror: Path) -> None:
     assert own.status_code == 403
 
 
+def test_the_ways_to_close_it_that_the_readme_names(mirror: Path) -> None:
+    everybody = {"allow": {"id": "*"}}
+    wanted = ("/", "/pylon", "/pylon/issues", "/pylon/-/pylon", "/pylon/-/conversation/1")
+    for answer in visit(mirror, *wanted, metadata=everybody):
+        assert answer.status_code == 403
+        assert "Quarry" not in answer.text
+    for answer in visit(mirror, *wanted, metadata=everybody, actor={"id": "ann"}):
+        assert answer.status_code == 200
+    served = {"files": [], "immutables": [str(mirror)]}
+    for is_allowed in (True, False):
+        (answer,) = visit([], "/pylon.db", **served, settings={"allow_download": is_allowed})
+        assert answer.status_code == (200 if is_allowed else 403)
+    # A rule for a table does not hold for canned queries that read it.
+    denied = {"databases": {"pylon": {"tables": {"issue_messages": {"allow": False}}}}}
+    rows, query = visit(
+        mirror, "/pylon/issue_messages", "/pylon/conversation_by_number?number=1", metadata=denied
+    )
+    assert (rows.status_code, query.status_code) == (403, 200)
+    assert "Because 0." in query.text
+
+
 MINE = {
     "title": "My desk",
     "description": "My words.",
