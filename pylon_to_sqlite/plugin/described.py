@@ -133,7 +133,7 @@ async def _describe_database(datasette: Any, name: str) -> None:
                 await datasette.set_resource_metadata(name, table, "description", words)
             columns += [
                 (name, table, column, "description", text)
-                for column, text in described["columns"].items()
+                for column, text in described.get("columns", {}).items()
             ]
     await _describe_columns(datasette, columns)
 

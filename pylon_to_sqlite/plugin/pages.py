@@ -3,6 +3,7 @@ nothing in the page that could run, load or lead astray."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -10,7 +11,7 @@ from urllib.parse import urlencode
 from datasette import Forbidden, NotFound, Response
 from datasette.utils import tilde_decode, tilde_encode
 
-from pylon_to_sqlite.metadata import queries
+from pylon_to_sqlite.metadata import metadata_for
 from pylon_to_sqlite.plugin.access import may
 from pylon_to_sqlite.plugin.mirrors import is_mirror
 from pylon_to_sqlite.text import clean
@@ -31,6 +32,13 @@ _STYLE = Path(__file__).parent / "static" / "pages.css"
 
 Row = dict[str, Any]
 ResultType = TypeVar("ResultType")
+
+
+@cache
+def _queries() -> dict[str, dict[str, Any]]:
+    """The canned queries as Datasette is told of them."""
+    queries: dict[str, dict[str, Any]] = metadata_for(["it"])["databases"]["it"]["queries"]
+    return queries
 
 
 class Mirror:
@@ -88,10 +96,14 @@ class Mirror:
         return f"{self.table(table)}/{tilde_encode(key)}"
 
     def query(self, name: str) -> str:
-        """The address of a canned query, "" where there is none of this name."""
-        if name not in {query.name for query in queries()}:
+        """The address of a canned query, with its chart where it has one; "" where there is none
+        of this name."""
+        told = _queries().get(name)
+        if told is None:
             return ""
-        return str(self.datasette.urls.query(self.name, name))
+        fragment = told.get("fragment")
+        path = str(self.datasette.urls.query(self.name, name))
+        return f"{path}#{fragment}" if fragment else path
 
     async def answer(self, template: str, status: int = 200, **context: Any) -> Response:
         """A page about the mirror."""
