@@ -84,6 +84,30 @@ def test_a_conversation_as_a_chat(mirror: Path) -> None:
     ]
 
 
+def test_an_issue_whose_messages_are_not_read_yet(mirror: Path) -> None:
+    change(mirror, "DELETE FROM issue_messages")
+    change(mirror, "UPDATE issues SET body_html = ?", "<p>Why 0?</p><script>alert(1)</script>")
+    (answer,) = visit(mirror, FIRST)
+    assert_inert(answer)
+    shown = tree(answer.text)
+    assert words(by_class(shown, "empty")[0]).endswith("They may not have been read yet.")
+    assert words(by_class(shown, "body")[0]) == "Why 0?"
+
+
+def test_writing_from_right_to_left_stays_where_it_is(mirror: Path) -> None:
+    """Nor does a sign that turns the direction reach beyond what it stands in."""
+    change(
+        mirror, "UPDATE issue_messages SET author_name = ?, message_html = ?", "\u202eadmin", "שלום"
+    )
+    change(mirror, "UPDATE issues SET title = ?", "\u202etxt")
+    found = tree(page(mirror, FIRST))
+    turned = [
+        one for one in found.iter() if one.tag in ("h1", "strong") or one.get("class") == "body"
+    ]
+    assert len(turned) == 1 + 4 + 4
+    assert {one.get("dir") for one in turned} == {"auto"}
+
+
 def test_what_is_not_said_to_be_public_is_set_apart(mirror: Path) -> None:
     change(mirror, "UPDATE issue_messages SET is_private = NULL")
     for message in messages(page(mirror, FIRST)):
@@ -223,14 +247,14 @@ def planted(path: Path, desk: Desk, api: Api, clock: FakeClock, *sources: str) -
 
 OURS = {"html", "head", "meta", "title", "link", "body", "nav", "main", "header", "section"} | {
     *("article", "aside", "dl", "dt", "dd", "time", "svg", "path", "h1", "h2", "h3", "form"),
-    *("label", "input", "select", "option", "button", "datalist", "details", "summary", "g"),
+    *("bdi", "label", "input", "select", "option", "button", "datalist", "details", "summary", "g"),
     *("rect", "line", "circle", "text", "desc"),
 }
 ATTRIBUTES = {
     *("href", "rel", "class", "id", "charset", "name", "content", "lang", "aria-label", "start"),
     *("aria-hidden", "focusable", "viewBox", "d", "datetime", "action", "method", "role", "type"),
     *("value", "selected", "list", "placeholder", "autocomplete", "width", "height", "rx", "x"),
-    *("y", "x1", "x2", "y1", "y2", "cx", "cy", "r", "text-anchor", "preserveAspectRatio"),
+    *("dir", "y", "x1", "x2", "y1", "y2", "cx", "cy", "r", "text-anchor", "preserveAspectRatio"),
 }
 
 

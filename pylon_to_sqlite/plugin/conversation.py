@@ -71,6 +71,11 @@ async def messages(mirror: Mirror, issue: str, page: int) -> list[Row]:
     return shown
 
 
+async def body(mirror: Mirror, issue: Row) -> Shown:
+    """What an issue says where none of its messages has been read; else that is the first one."""
+    return await mirror.in_thread(lambda: Sanitiser().shown(issue["body_html"], issue["body_text"]))
+
+
 def _bodies(found: list[Row]) -> list[Shown | None]:
     sanitiser = Sanitiser()
     return [

@@ -49,6 +49,7 @@ async def conversation(datasette: Any, request: Any) -> Response:
         row=mirror.row("issues", issue["id"]),
         in_pylon=issue["link"] if is_web(issue["link"]) else "",
         messages=await talk.messages(mirror, issue["id"], page),
+        body=None if total else await talk.body(mirror, issue),
         marked=request.args.get("message") or "",
         total=total,
         page=page,
