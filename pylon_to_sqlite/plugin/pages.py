@@ -105,7 +105,7 @@ class Mirror:
         path = str(self.datasette.urls.query(self.name, name))
         return f"{path}#{fragment}" if fragment else path
 
-    async def answer(self, template: str, status: int = 200, **context: Any) -> Response:
+    async def answer(self, template: str, *, status: int = 200, **context: Any) -> Response:
         """A page about the mirror."""
         url = self.datasette.urls.database(self.name)
         shared = {
@@ -113,11 +113,13 @@ class Mirror:
             "database_url": url,
             "overview_url": f"{url}/-/pylon",
         }
-        return await answer(self.datasette, self.request, template, status, **{**shared, **context})
+        return await answer(
+            self.datasette, self.request, template, status=status, **{**shared, **context}
+        )
 
 
 async def answer(
-    datasette: Any, request: Any, template: str, status: int = 200, **context: Any
+    datasette: Any, request: Any, template: str, *, status: int = 200, **context: Any
 ) -> Response:
     """A page."""
     style = datasette.urls.static_plugins("pylon-to-sqlite", "pages.css")

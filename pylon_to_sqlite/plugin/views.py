@@ -12,7 +12,7 @@ from pylon_to_sqlite.plugin import overview as glance
 from pylon_to_sqlite.plugin.facts import facts, neighbours
 from pylon_to_sqlite.plugin.links import conversation_path
 from pylon_to_sqlite.plugin.links import overviews as visible
-from pylon_to_sqlite.plugin.pages import Mirror, answer
+from pylon_to_sqlite.plugin.pages import Mirror, Row, answer
 from pylon_to_sqlite.plugin.sanitise import is_web
 from pylon_to_sqlite.plugin.words import minute
 
@@ -23,44 +23,39 @@ async def conversation(datasette: Any, request: Any) -> Response:
     asked = tilde_decode(request.url_vars["issue"])
     issue = await talk.issue_of(mirror, asked)
     if issue is None or issue["placeholder"]:
-        return await mirror.answer("pylon_missing.html", 404, asked=asked)
+        return await mirror.answer("pylon_missing.html", status=404, asked=asked)
     number = issue["number"]
     name = asked if number is None else str(number)
     here = conversation_path(datasette, mirror.name, name)
     if name != asked:
         query = f"?{request.query_string}" if request.query_string else ""
         return Response.redirect(here + query)
+    shared: Row = {"name": name, "issue": issue, "row": mirror.row("issues", issue["id"])}
     if issue["deleted_at"]:
-        return await mirror.answer(
-            "pylon_conversation.html",
-            name=name,
-            issue=issue,
-            gone=minute(issue["deleted_at"]),
-            row=mirror.row("issues", issue["id"]),
-        )
+        gone = minute(issue["deleted_at"])
+        return await mirror.answer("pylon_conversation.html", gone=gone, **shared)
+    told = await _told(mirror, issue)
+    return await mirror.answer("pylon_conversation.html", gone="", here=here, **shared, **told)
+
+
+async def _told(mirror: Mirror, issue: Row) -> Row:
+    """What is told of an issue that is there."""
     total = await talk.count(mirror, issue["id"])
     pages = max(1, -(-total // talk.PAGE))
     page = await _page(mirror, issue["id"], pages)
-    return await mirror.answer(
-        "pylon_conversation.html",
-        name=name,
-        issue=issue,
-        gone="",
-        row=mirror.row("issues", issue["id"]),
-        in_pylon=issue["link"] if is_web(issue["link"]) else "",
-        messages=await talk.messages(mirror, issue["id"], page),
-        body=None if total else await talk.body(mirror, issue),
-        marked=request.args.get("message") or "",
-        total=total,
-        page=page,
-        pages=pages,
-        here=here,
-        facts=await facts(mirror, issue),
-        others=await neighbours(mirror, issue),
-        account_issues=mirror.table("issues", account_id=issue["account_id"])
-        if issue["account_id"]
-        else "",
-    )
+    account = issue["account_id"]
+    return {
+        "in_pylon": issue["link"] if is_web(issue["link"]) else "",
+        "messages": await talk.messages(mirror, issue["id"], page),
+        "body": None if total else await talk.body(mirror, issue),
+        "marked": mirror.request.args.get("message") or "",
+        "total": total,
+        "page": page,
+        "pages": pages,
+        "facts": await facts(mirror, issue),
+        "others": await neighbours(mirror, issue),
+        "account_issues": mirror.table("issues", account_id=account) if account else "",
+    }
 
 
 async def _page(mirror: Mirror, issue: str, pages: int) -> int:
