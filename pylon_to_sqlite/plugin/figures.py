@@ -5,6 +5,7 @@
 import json
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
+from statistics import median
 from typing import Any
 
 from pylon_to_sqlite.plugin.pages import Mirror, Row
@@ -110,31 +111,36 @@ async def volume(mirror: Mirror, scope: Scope) -> list[Row]:
 async def first_response(mirror: Mirror, scope: Scope) -> list[Row]:
     """The median time to the first response, in seconds, by the week in which an issue was
     opened, and of how many."""
-    found = await _medians(
-        mirror,
-        scope,
-        "CAST((julianday(substr(i.created_at, 1, 10)) - julianday(:start)) / 7 AS INTEGER)",
-        scope.mondays[0].isoformat(),
+    weeks: dict[date | None, list[float]] = {monday: [] for monday in scope.mondays}
+    days = await _responses(
+        mirror, scope, "substr(i.created_at, 1, 10)", scope.mondays[0].isoformat()
     )
+    for day, seconds in days.items():
+        weeks.setdefault(_monday(str(day)), []).extend(seconds)
     return [
-        {"week": monday, **found.get(at, {"median": None, "issues": 0})}
-        for at, monday in enumerate(scope.mondays)
+        {"week": week, "median": _median(weeks[week]), "issues": len(weeks[week])}
+        for week in scope.mondays
     ]
 
 
-async def _medians(mirror: Mirror, scope: Scope, bucket: str, start: str) -> dict[int, Row]:
-    """By number of its bucket: the middle one, or the mean of the two in the middle."""
+async def _responses(
+    mirror: Mirror, scope: Scope, bucket: str, start: str
+) -> dict[str | int, list[float]]:
+    """By bucket, the times to the first response. SQLite would take three times as long to find
+    the middle of them as it takes to hand them out."""
     where, params = scope.chosen()
     rows = await mirror.rows(
-        "SELECT bucket, issues, avg(seconds) AS median FROM ("
-        " SELECT bucket, seconds, count(*) OVER (PARTITION BY bucket) AS issues,"
-        "  row_number() OVER (PARTITION BY bucket ORDER BY seconds) AS place FROM ("
-        f"  SELECT {bucket} AS bucket, i.first_response_seconds AS seconds FROM issues AS i"
-        f"  WHERE i.created_at >= :start AND i.first_response_seconds IS NOT NULL AND {where}"
-        " )) WHERE place IN ((issues + 1) / 2, (issues + 2) / 2) GROUP BY 1, 2",
+        f"SELECT {bucket} AS bucket,"
+        " group_concat(CAST(i.first_response_seconds AS REAL)) AS seconds FROM issues AS i"
+        f" WHERE i.created_at >= :start AND i.first_response_seconds IS NOT NULL AND {where}"
+        " GROUP BY 1",
         {**params, "start": start, "week_ago": scope.before(7)},
     )
-    return {row["bucket"]: {"median": row["median"], "issues": row["issues"]} for row in rows}
+    return {row["bucket"]: [float(one) for one in row["seconds"].split(",")] for row in rows}
+
+
+def _median(values: list[float]) -> float | None:
+    return median(values) if values else None
 
 
 async def past_week(mirror: Mirror, scope: Scope) -> Row:
@@ -154,13 +160,9 @@ async def past_week(mirror: Mirror, scope: Scope) -> Row:
         f" FROM issues AS i WHERE i.resolution_time >= :start AND {where}",
         params,
     )
-    medians = await _medians(mirror, scope, "i.created_at >= :week_ago", scope.before(14))
-    response = {"now": _median(medians, 1), "before": _median(medians, 0)}
+    seconds = await _responses(mirror, scope, "i.created_at >= :week_ago", scope.before(14))
+    response = {"now": _median(seconds.get(1, [])), "before": _median(seconds.get(0, []))}
     return {"new": new, "resolved": resolved, "response": response}
-
-
-def _median(medians: dict[int, Row], bucket: int) -> float | None:
-    return medians[bucket]["median"] if bucket in medians else None
 
 
 async def backlog(mirror: Mirror, scope: Scope) -> Row:
