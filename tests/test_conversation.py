@@ -156,10 +156,9 @@ def test_the_facts_of_an_issue(mirror: Path, desk: Desk, api: Api, clock: FakeCl
     assert leads["Zoë"] == f"/pylon/contacts/{desk.contacts[0]}"
     assert leads["Open in Pylon"].startswith("https://app.usepylon.com/")
     assert leads["Row"] == f"/pylon/issues/{desk.issues[0]}"
-    for _, path in links(tree(text)):
-        if path.startswith("/pylon/"):
-            (answer,) = visit(mirror, path)
-            assert answer.status_code == 200, path
+    inside = [path for _, path in links(tree(text)) if path.startswith("/pylon/")]
+    for path, answer in zip(inside, visit(mirror, *inside), strict=True):
+        assert answer.status_code == 200, path
 
 
 def test_the_account_s_other_issues_lead_on(
