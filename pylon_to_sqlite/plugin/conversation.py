@@ -99,7 +99,7 @@ def _message(
         "author": row["author_name"] or people.get(author or "") or "Unknown",
         "time": row["timestamp"],
         "clock": f"{at:%H:%M}" if at else minute(row["timestamp"]),
-        "day": f"{at:%A, %-d %B %Y}" if at else "",
+        "day": f"{at:%A}, {at.day} {at:%B %Y}" if at else "",
         "source": str(row["source"] or "").replace("_", " "),
         # What is not said to be public is no customer's.
         "is_private": row["is_private"] != 0,
