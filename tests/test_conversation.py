@@ -64,7 +64,9 @@ NOTE = ["Private note: the customer did not see this in “Internal notes”"]
 
 
 def test_a_conversation_as_a_chat(mirror: Path) -> None:
-    assert messages(page(mirror, FIRST)) == [
+    text = page(mirror, FIRST)
+    assert [words(one) for one in by_class(tree(text), "day")] == ["Wednesday, 1 July 2026"]
+    assert messages(text) == [
         {
             "who": "Zoë",
             "role": "customer",
