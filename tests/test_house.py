@@ -24,7 +24,7 @@ FLOORS = (
     ("run", "sync", "children", "lookups", "reconcile", "status", "serving", "raw"),
     ("client", "answers", "lanes", "file", "auth", "metadata", "store"),
     SQL,
-    ("plan", "rows", "limits", "address", "full_text"),
+    ("plan", "rows", "limits", "address", "full_text", "views"),
     (
         *("schema", "streams", "support_streams", "further_streams", "stream"),
         *("errors", "values", "text"),

@@ -20,7 +20,7 @@ SELECT
   m.author_name,
   m.message_text,
   m.id
-FROM issue_messages AS m INDEXED BY idx_issue_messages_timestamp
+FROM issue_messages AS m INDEXED BY idx_issue_messages_timestamp_is_private_deleted_at_author_contact_id_author_user_id_issue_id
 JOIN issues AS i ON i.id = m.issue_id
 LEFT JOIN accounts AS a ON a.id = i.account_id
 WHERE (

@@ -1,0 +1,91 @@
+-- Freshness of the mirror
+-- What each stream holds, how and when its last sync ended, and how many hours ago (by the clock of
+-- this machine) one succeeded. Stale are issues that changed after their messages or threads were
+-- read, or whose are still to be read: the next sync does it.
+WITH counted(stream, live_rows) AS (
+  SELECT 'user_roles', count(*) FROM user_roles WHERE deleted_at IS NULL AND placeholder = 0
+  UNION ALL
+  SELECT 'users', count(*) FROM users WHERE deleted_at IS NULL AND placeholder = 0
+  UNION ALL
+  SELECT 'teams', count(*) FROM teams WHERE deleted_at IS NULL AND placeholder = 0
+  UNION ALL
+  SELECT 'tags', count(*) FROM tags WHERE deleted_at IS NULL
+  UNION ALL
+  SELECT 'custom_fields', count(*) FROM custom_fields WHERE deleted_at IS NULL
+  UNION ALL
+  SELECT 'issue_statuses', count(*) FROM issue_statuses WHERE deleted_at IS NULL
+  UNION ALL
+  SELECT 'activity_types', count(*) FROM activity_types WHERE deleted_at IS NULL
+  UNION ALL
+  SELECT 'ticket_forms', count(*) FROM ticket_forms WHERE deleted_at IS NULL
+  UNION ALL
+  SELECT 'accounts', count(*) FROM accounts WHERE deleted_at IS NULL AND placeholder = 0
+  UNION ALL
+  SELECT 'contacts', count(*) FROM contacts WHERE deleted_at IS NULL AND placeholder = 0
+  UNION ALL
+  SELECT 'knowledge_bases', count(*) FROM knowledge_bases WHERE deleted_at IS NULL AND placeholder = 0
+  UNION ALL
+  SELECT 'knowledge_base_collections', count(*) FROM knowledge_base_collections WHERE deleted_at IS NULL AND placeholder = 0
+  UNION ALL
+  SELECT 'knowledge_base_articles', count(*) FROM knowledge_base_articles WHERE deleted_at IS NULL
+  UNION ALL
+  SELECT 'macro_groups', count(*) FROM macro_groups WHERE deleted_at IS NULL AND placeholder = 0
+  UNION ALL
+  SELECT 'macros', count(*) FROM macros WHERE deleted_at IS NULL
+  UNION ALL
+  SELECT 'training_data', count(*) FROM training_data WHERE deleted_at IS NULL AND placeholder = 0
+  UNION ALL
+  SELECT 'projects', count(*) FROM projects WHERE deleted_at IS NULL AND placeholder = 0
+  UNION ALL
+  SELECT 'milestones', count(*) FROM milestones WHERE deleted_at IS NULL AND placeholder = 0
+  UNION ALL
+  SELECT 'tasks', count(*) FROM tasks WHERE deleted_at IS NULL AND placeholder = 0
+  UNION ALL
+  SELECT 'feature_requests', count(*) FROM feature_requests WHERE deleted_at IS NULL AND placeholder = 0
+  UNION ALL
+  SELECT 'surveys', count(*) FROM surveys WHERE deleted_at IS NULL AND placeholder = 0
+  UNION ALL
+  SELECT 'survey_responses', count(*) FROM survey_responses WHERE deleted_at IS NULL AND placeholder = 0
+  UNION ALL
+  SELECT 'call_recordings', count(*) FROM call_recordings WHERE deleted_at IS NULL AND placeholder = 0
+  UNION ALL
+  SELECT 'issues', count(*) FROM issues WHERE deleted_at IS NULL AND placeholder = 0
+  UNION ALL
+  SELECT 'issue_threads', count(*) FROM issue_threads WHERE deleted_at IS NULL AND placeholder = 0
+  UNION ALL
+  SELECT 'issue_messages', count(*) FROM issue_messages WHERE deleted_at IS NULL
+),
+ends AS (
+  SELECT
+    e.stream, e.started_at, e.ended_at, coalesce(e.outcome, 'interrupted') AS outcome, e.error,
+    row_number() OVER (PARTITION BY e.stream ORDER BY e.run DESC) AS place
+  FROM _pylon_run_streams AS e
+),
+last_good AS (
+  SELECT e.stream, max(e.ended_at) AS at FROM _pylon_run_streams AS e
+  WHERE e.outcome = 'ok' GROUP BY e.stream
+),
+stale AS (
+  SELECT k.stream, count(*) AS parents
+  FROM (SELECT 'issue_messages' AS stream UNION ALL SELECT 'issue_threads') AS k
+  CROSS JOIN issues AS i
+  LEFT JOIN _pylon_children AS c ON c.stream = k.stream AND c.parent = i.id
+  WHERE i.deleted_at IS NULL AND i.placeholder = 0
+    AND (c.parent IS NULL OR c.read_for IS NOT i.updated_at)
+  GROUP BY k.stream
+)
+SELECT
+  n.stream,
+  n.live_rows,
+  coalesce(e.ended_at, e.started_at) AS last_sync,
+  coalesce(e.outcome, 'never read') AS outcome,
+  g.at AS last_success,
+  round((julianday('now') - julianday(g.at)) * 24, 1) AS hours_ago,
+  coalesce(s.parents, CASE WHEN n.stream IN ('issue_messages', 'issue_threads') THEN 0 END)
+    AS stale_issues,
+  e.error
+FROM counted AS n
+LEFT JOIN ends AS e ON e.stream = n.stream AND e.place = 1
+LEFT JOIN last_good AS g ON g.stream = n.stream
+LEFT JOIN stale AS s ON s.stream = n.stream
+ORDER BY n.stream

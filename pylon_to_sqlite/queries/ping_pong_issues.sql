@@ -1,0 +1,60 @@
+-- Ping-pong issues
+-- Issues in which the word went back and forth most often between the customer and us (or a bot),
+-- 100 at most: how many turns it took, in how many public messages and days, and how often syncs saw
+-- another assignee or team. Choose when they were opened with since and until (UTC, such as
+-- 2026-07-01); else it is the last 26 weeks before the last sync.
+WITH clock AS (
+  SELECT coalesce(
+    (SELECT r.started_at FROM _pylon_runs AS r ORDER BY r.id DESC LIMIT 1),
+    (SELECT max(i.updated_at) FROM issues AS i)
+  ) AS at
+),
+chosen AS MATERIALIZED (
+  SELECT i.id
+  FROM clock, issues AS i
+  WHERE i.deleted_at IS NULL AND i.placeholder = 0
+    AND i.created_at >= coalesce(
+      nullif(:since, ''), date(clock.at, 'weekday 0', '-6 days', '-175 days')
+    )
+    AND (coalesce(:until, '') = '' OR i.created_at < :until)
+),
+said AS (
+  SELECT
+    m.issue_id AS id,
+    m.timestamp AS at,
+    (m.author_contact_id IS NOT NULL)
+      != lag(m.author_contact_id IS NOT NULL) OVER (
+        PARTITION BY m.issue_id ORDER BY m.timestamp, m.rowid
+      ) AS is_turn
+  FROM issue_messages AS m
+  WHERE m.is_private = 0 AND m.deleted_at IS NULL AND m.issue_id IN (SELECT c.id FROM chosen AS c)
+),
+counted AS (
+  SELECT
+    s.id,
+    total(s.is_turn) AS turns,
+    count(*) AS messages,
+    julianday(max(s.at)) - julianday(min(s.at)) AS days
+  FROM said AS s
+  GROUP BY s.id
+  HAVING total(s.is_turn) > 1
+  ORDER BY turns DESC, messages DESC, s.id
+  LIMIT 100
+)
+SELECT
+  i.number,
+  i.title,
+  (SELECT a.name FROM accounts AS a WHERE a.id = i.account_id) AS account,
+  (SELECT coalesce(u.name, u.email) FROM users AS u WHERE u.id = i.assignee_id) AS assignee,
+  coalesce((SELECT s.label FROM issue_statuses AS s WHERE s.slug = i.state), i.state) AS state,
+  CAST(n.turns AS INTEGER) AS turns,
+  n.messages AS public_messages,
+  round(n.days, 1) AS days,
+  (
+    SELECT count(*) FROM issue_changes AS c
+    WHERE c.issue_id = i.id AND c."column" IN ('assignee_id', 'team_id')
+  ) AS reassignments,
+  i.link
+FROM counted AS n
+JOIN issues AS i ON i.id = n.id
+ORDER BY n.turns DESC, n.messages DESC, i.number

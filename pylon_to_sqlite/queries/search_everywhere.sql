@@ -1,0 +1,152 @@
+-- Search everywhere
+-- Issues, messages, articles, accounts and contacts that hold all of the words, 20 of each kind at
+-- most, newest or best first; **so** stands what was found. A word matches its other forms, with or
+-- without accents, and longer words that begin with it. Public words only: no private notes, and of an
+-- issue with messages only the title. With private = 1, everything. Without words, the newest.
+WITH RECURSIVE split(word, rest) AS (
+  SELECT '', replace(replace(coalesce(:words, ''), char(9), ' '), char(10), ' ') || ' '
+  UNION ALL
+  SELECT substr(rest, 1, instr(rest, ' ') - 1), substr(rest, instr(rest, ' ') + 1)
+  FROM split WHERE rest != ''
+),
+wanted AS MATERIALIZED (
+  SELECT
+    group_concat('"' || replace(s.word, '"', '""') || '" *', ' ') AS words,
+    '{title} : (' || group_concat('"' || replace(s.word, '"', '""') || '" *', ' ') || ')' AS in_title,
+    coalesce(:private, '') = '1' AS with_private
+  FROM split AS s WHERE s.word != ''
+),
+issues_found AS (
+  SELECT
+    i.rowid AS row, i.created_at AS at, i.number, i.title, i.body_text, i.id,
+    w.with_private OR (
+        NOT EXISTS (SELECT 1 FROM issue_messages AS m WHERE m.issue_id = i.id)
+        AND EXISTS (
+          SELECT 1 FROM _pylon_children AS c
+          WHERE c.stream = 'issue_messages' AND c.parent = i.id
+        )
+      ) AS with_body
+  FROM wanted AS w, issues AS i
+  WHERE i.deleted_at IS NULL AND i.placeholder = 0
+    AND (w.words IS NULL OR i.rowid IN (
+        SELECT issues_fts.rowid FROM issues_fts WHERE issues_fts MATCH (SELECT w.words FROM wanted AS w)
+      ))
+    AND (
+      w.words IS NULL
+      OR w.with_private
+      OR i.rowid IN (
+        SELECT issues_fts.rowid FROM issues_fts
+        WHERE issues_fts MATCH (SELECT w.in_title FROM wanted AS w)
+      )
+      OR (
+        NOT EXISTS (SELECT 1 FROM issue_messages AS m WHERE m.issue_id = i.id)
+        AND EXISTS (
+          SELECT 1 FROM _pylon_children AS c
+          WHERE c.stream = 'issue_messages' AND c.parent = i.id
+        )
+      )
+    )
+  ORDER BY i.created_at DESC
+  LIMIT 20
+),
+messages_found AS (
+  SELECT
+    m.rowid AS row, m.timestamp AS at, i.number, i.title, m.message_text, m.is_private, m.id
+  FROM wanted AS w
+  CROSS JOIN issue_messages AS m
+    INDEXED BY idx_issue_messages_timestamp_is_private_deleted_at_author_contact_id_author_user_id_issue_id
+  JOIN issues AS i ON i.id = m.issue_id
+  WHERE (w.words IS NULL OR m.rowid IN (
+        SELECT issue_messages_fts.rowid FROM issue_messages_fts WHERE issue_messages_fts MATCH (SELECT w.words FROM wanted AS w)
+      ))
+    AND (m.is_private = 0 OR w.with_private) AND m.deleted_at IS NULL
+    AND i.deleted_at IS NULL AND i.placeholder = 0
+  ORDER BY m.timestamp DESC
+  LIMIT 20
+),
+articles_found AS (
+  SELECT k.rowid AS row, k.last_edited_at AS at, k.title, k.published_text, k.id
+  FROM wanted AS w, knowledge_base_articles AS k
+  WHERE k.deleted_at IS NULL AND (k.is_published = 1 OR w.with_private)
+    AND (w.words IS NULL OR k.rowid IN (
+        SELECT knowledge_base_articles_fts.rowid FROM knowledge_base_articles_fts WHERE knowledge_base_articles_fts MATCH (SELECT w.words FROM wanted AS w)
+      ))
+  ORDER BY k.last_edited_at DESC
+  LIMIT 20
+),
+accounts_found AS (
+  SELECT a.rowid AS row, a.latest_customer_activity_time AS at, a.name, a.id
+  FROM wanted AS w, accounts AS a
+  WHERE a.deleted_at IS NULL AND a.placeholder = 0
+    AND (w.words IS NULL OR a.rowid IN (
+        SELECT accounts_fts.rowid FROM accounts_fts WHERE accounts_fts MATCH (SELECT w.words FROM wanted AS w)
+      ))
+  ORDER BY a.latest_customer_activity_time DESC
+  LIMIT 20
+),
+contacts_found AS (
+  SELECT p.rowid AS row, p.name, p.email, p.id
+  FROM wanted AS w, contacts AS p
+  WHERE p.deleted_at IS NULL AND p.placeholder = 0
+    AND (w.words IS NULL OR p.rowid IN (
+        SELECT contacts_fts.rowid FROM contacts_fts WHERE contacts_fts MATCH (SELECT w.words FROM wanted AS w)
+      ))
+  ORDER BY p.name
+  LIMIT 20
+),
+everything AS (
+  SELECT
+    1 AS place, 'issue' AS kind, f.at, f.number, f.title,
+    CASE
+      WHEN w.words IS NULL THEN f.title
+      WHEN f.with_body THEN (
+        SELECT snippet(issues_fts, -1, '**', '**', '…', 24) FROM issues_fts
+        WHERE issues_fts MATCH w.words AND issues_fts.rowid = f.row
+      )
+      ELSE (
+        SELECT snippet(issues_fts, 0, '**', '**', '…', 24) FROM issues_fts
+        WHERE issues_fts MATCH w.in_title AND issues_fts.rowid = f.row
+      )
+    END AS found,
+    f.id
+  FROM wanted AS w, issues_found AS f
+  UNION ALL
+  SELECT
+    2, CASE f.is_private WHEN 0 THEN 'message' ELSE 'private note' END, f.at, f.number, f.title,
+    CASE WHEN w.words IS NULL THEN substr(f.message_text, 1, 200) ELSE (
+      SELECT snippet(issue_messages_fts, 0, '**', '**', '…', 24) FROM issue_messages_fts
+      WHERE issue_messages_fts MATCH w.words AND issue_messages_fts.rowid = f.row
+    ) END,
+    f.id
+  FROM wanted AS w, messages_found AS f
+  UNION ALL
+  SELECT
+    3, 'article', f.at, NULL, f.title,
+    CASE WHEN w.words IS NULL THEN substr(f.published_text, 1, 200) ELSE (
+      SELECT snippet(knowledge_base_articles_fts, -1, '**', '**', '…', 24) FROM knowledge_base_articles_fts
+      WHERE knowledge_base_articles_fts MATCH w.words AND knowledge_base_articles_fts.rowid = f.row
+    ) END,
+    f.id
+  FROM wanted AS w, articles_found AS f
+  UNION ALL
+  SELECT
+    4, 'account', f.at, NULL, f.name,
+    CASE WHEN w.words IS NULL THEN substr(f.name, 1, 200) ELSE (
+      SELECT snippet(accounts_fts, -1, '**', '**', '…', 24) FROM accounts_fts
+      WHERE accounts_fts MATCH w.words AND accounts_fts.rowid = f.row
+    ) END,
+    f.id
+  FROM wanted AS w, accounts_found AS f
+  UNION ALL
+  SELECT
+    5, 'contact', NULL, NULL, f.name,
+    CASE WHEN w.words IS NULL THEN substr(f.email, 1, 200) ELSE (
+      SELECT snippet(contacts_fts, -1, '**', '**', '…', 24) FROM contacts_fts
+      WHERE contacts_fts MATCH w.words AND contacts_fts.rowid = f.row
+    ) END,
+    f.id
+  FROM wanted AS w, contacts_found AS f
+)
+SELECT e.kind, e.number, e.title, e.found, e.at, e.id
+FROM everything AS e
+ORDER BY e.place, e.at DESC, e.title, e.id
