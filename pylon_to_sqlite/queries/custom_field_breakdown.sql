@@ -42,8 +42,8 @@ chosen AS MATERIALIZED (
 counted AS (
   SELECT
     v.value,
-    count(DISTINCT c.id) AS issues,
-    count(DISTINCT c.id) FILTER (WHERE coalesce(c.state, '') NOT IN closed) AS still_open
+    count(*) AS issues,
+    count(*) FILTER (WHERE coalesce(c.state, '') NOT IN closed) AS still_open
   FROM picked AS p, chosen AS c
   JOIN issue_custom_fields AS v ON v.issue_id = c.id AND v.slug = p.slug
   GROUP BY v.value

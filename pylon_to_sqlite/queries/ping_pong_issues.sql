@@ -2,7 +2,7 @@
 -- Issues in which the word went back and forth most often between the customer and us (or a bot),
 -- 100 at most: how many turns it took, in how many public messages and days, and how often syncs saw
 -- another assignee or team. Choose when they were opened with since and until (UTC, such as
--- 2026-07-01); else it is the last 26 weeks before the last sync.
+-- 2026-07-01); else it is the last 13 weeks before the last sync.
 WITH clock AS (
   SELECT coalesce(
     (SELECT r.started_at FROM _pylon_runs AS r ORDER BY r.id DESC LIMIT 1),
@@ -14,31 +14,38 @@ chosen AS MATERIALIZED (
   FROM clock, issues AS i
   WHERE i.deleted_at IS NULL AND i.placeholder = 0
     AND i.created_at >= coalesce(
-      nullif(:since, ''), date(clock.at, 'weekday 0', '-6 days', '-175 days')
+      nullif(:since, ''), date(clock.at, 'weekday 0', '-6 days', '-84 days')
     )
     AND (coalesce(:until, '') = '' OR i.created_at < :until)
 ),
 said AS (
-  SELECT
-    m.issue_id AS id,
-    m.timestamp AS at,
-    (m.author_contact_id IS NOT NULL)
-      != lag(m.author_contact_id IS NOT NULL) OVER (
-        PARTITION BY m.issue_id ORDER BY m.timestamp, m.rowid
-      ) AS is_turn
+  SELECT m.issue_id AS id, m.timestamp AS at, iif(m.author_contact_id IS NULL, 'u', 'c') AS side
   FROM issue_messages AS m
   WHERE m.is_private = 0 AND m.deleted_at IS NULL AND m.issue_id IN (SELECT c.id FROM chosen AS c)
+  ORDER BY m.issue_id, m.timestamp
 ),
-counted AS (
+-- The sides in their order, such as cuucu: each cu and each uc in it is a turn.
+courses AS (
   SELECT
     s.id,
-    total(s.is_turn) AS turns,
-    count(*) AS messages,
+    group_concat(s.side, '') AS course,
     julianday(max(s.at)) - julianday(min(s.at)) AS days
   FROM said AS s
   GROUP BY s.id
-  HAVING total(s.is_turn) > 1
-  ORDER BY turns DESC, messages DESC, s.id
+),
+counted AS (
+  SELECT
+    c.id,
+    (2 * length(c.course) - length(replace(c.course, 'cu', '')) - length(replace(c.course, 'uc', '')))
+      / 2 AS turns,
+    length(c.course) AS messages,
+    c.days
+  FROM courses AS c
+),
+most AS (
+  SELECT n.id, n.turns, n.messages, n.days FROM counted AS n
+  WHERE n.turns > 1
+  ORDER BY n.turns DESC, n.messages DESC, n.id
   LIMIT 100
 )
 SELECT
@@ -47,7 +54,7 @@ SELECT
   (SELECT a.name FROM accounts AS a WHERE a.id = i.account_id) AS account,
   (SELECT coalesce(u.name, u.email) FROM users AS u WHERE u.id = i.assignee_id) AS assignee,
   coalesce((SELECT s.label FROM issue_statuses AS s WHERE s.slug = i.state), i.state) AS state,
-  CAST(n.turns AS INTEGER) AS turns,
+  n.turns,
   n.messages AS public_messages,
   round(n.days, 1) AS days,
   (
@@ -55,6 +62,6 @@ SELECT
     WHERE c.issue_id = i.id AND c."column" IN ('assignee_id', 'team_id')
   ) AS reassignments,
   i.link
-FROM counted AS n
+FROM most AS n
 JOIN issues AS i ON i.id = n.id
 ORDER BY n.turns DESC, n.messages DESC, i.number

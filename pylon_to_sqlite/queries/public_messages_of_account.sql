@@ -45,8 +45,8 @@ SELECT
   m.message_text,
   m.id
 FROM chosen AS c
-JOIN issues AS i ON i.account_id = c.id
-JOIN issue_messages AS m ON m.issue_id = i.id
+CROSS JOIN issues AS i ON i.account_id = c.id
+CROSS JOIN issue_messages AS m ON m.issue_id = i.id
 WHERE i.deleted_at IS NULL AND i.placeholder = 0
   AND m.is_private = 0 AND m.deleted_at IS NULL
 ORDER BY m.timestamp DESC, m.id

@@ -16,8 +16,8 @@ span AS (
 ),
 counted AS (
   SELECT i.account_id AS account_id, count(*) AS issues, max(i.created_at) AS last_opened
-  FROM span AS s, issues AS i
-  WHERE i.created_at >= s.first
+  FROM issues AS i
+  WHERE i.created_at >= (SELECT s.first FROM span AS s)
     AND i.deleted_at IS NULL AND i.placeholder = 0
   GROUP BY i.account_id
 )

@@ -26,9 +26,10 @@ counted AS (
     total(j.value) FILTER (WHERE j.key NOT IN closed) AS opened,
     (julianday(i.resolution_time) - julianday(i.created_at)) * 86400 AS resolved_after,
     i.created_at
-  FROM span AS s, issues AS i
+  FROM issues AS i
   JOIN json_each(iif(json_valid(i.time_in_status_seconds), i.time_in_status_seconds, '{}')) AS j
-  WHERE i.created_at >= s.first AND i.created_at < s.last
+  WHERE i.created_at >= (SELECT s.first FROM span AS s)
+    AND i.created_at < (SELECT s.last FROM span AS s)
     AND i.deleted_at IS NULL AND i.placeholder = 0
     AND EXISTS (SELECT 1 FROM closed AS c WHERE instr(i.time_in_status_seconds, c.state))
   GROUP BY i.id
@@ -40,9 +41,10 @@ signs AS (
     AND c.seen_at >= s.first AND c.seen_at < s.last
   UNION ALL
   SELECT i.id, m.timestamp, 'customer wrote after the resolution'
-  FROM span AS s, issues AS i
-  JOIN issue_messages AS m ON m.issue_id = i.id AND m.timestamp > i.resolution_time
-  WHERE i.resolution_time >= s.first AND i.resolution_time < s.last
+  FROM issues AS i
+  CROSS JOIN issue_messages AS m ON m.issue_id = i.id AND m.timestamp > i.resolution_time
+  WHERE i.resolution_time >= (SELECT s.first FROM span AS s)
+    AND i.resolution_time < (SELECT s.last FROM span AS s)
     AND m.author_contact_id IS NOT NULL AND m.is_private = 0 AND m.deleted_at IS NULL
   UNION ALL
   -- Or else all the time up to the resolution would be time in other states.

@@ -9,31 +9,36 @@ WITH RECURSIVE split(word, rest) AS (
   SELECT substr(rest, 1, instr(rest, ' ') - 1), substr(rest, instr(rest, ' ') + 1)
   FROM split WHERE rest != ''
 ),
+quoted AS (
+  SELECT coalesce(group_concat('"' || replace(s.word, '"', '""') || '" *', ' '), '""') AS words
+  FROM split AS s WHERE s.word != ''
+),
 wanted AS MATERIALIZED (
   SELECT
-    group_concat('"' || replace(s.word, '"', '""') || '" *', ' ') AS words,
-    '{title} : (' || group_concat('"' || replace(s.word, '"', '""') || '" *', ' ') || ')' AS in_title,
+    iif(trim(coalesce(:words, '')) = '', NULL, q.words) AS words,
+    '{title} : (' || q.words || ')' AS in_title,
     coalesce(:private, '') = '1' AS with_private
-  FROM split AS s WHERE s.word != ''
+  FROM quoted AS q
 ),
 issues_found AS (
   SELECT
     i.rowid AS row, i.created_at AS at, i.number, i.title, i.body_text, i.id,
-    w.with_private OR (
+    (SELECT w.with_private FROM wanted AS w) OR (
         NOT EXISTS (SELECT 1 FROM issue_messages AS m WHERE m.issue_id = i.id)
         AND EXISTS (
           SELECT 1 FROM _pylon_children AS c
           WHERE c.stream = 'issue_messages' AND c.parent = i.id
         )
       ) AS with_body
-  FROM wanted AS w, issues AS i
+  FROM issues AS i
   WHERE i.deleted_at IS NULL AND i.placeholder = 0
-    AND (w.words IS NULL OR i.rowid IN (
-        SELECT issues_fts.rowid FROM issues_fts WHERE issues_fts MATCH (SELECT w.words FROM wanted AS w)
+    AND ((SELECT w.words FROM wanted AS w) IS NULL OR i.rowid IN (
+        SELECT issues_fts.rowid FROM issues_fts
+        WHERE issues_fts MATCH (SELECT w.words FROM wanted AS w)
       ))
     AND (
-      w.words IS NULL
-      OR w.with_private
+      (SELECT w.words FROM wanted AS w) IS NULL
+      OR (SELECT w.with_private FROM wanted AS w)
       OR i.rowid IN (
         SELECT issues_fts.rowid FROM issues_fts
         WHERE issues_fts MATCH (SELECT w.in_title FROM wanted AS w)
@@ -52,44 +57,47 @@ issues_found AS (
 messages_found AS (
   SELECT
     m.rowid AS row, m.timestamp AS at, i.number, i.title, m.message_text, m.is_private, m.id
-  FROM wanted AS w
-  CROSS JOIN issue_messages AS m
+  FROM issue_messages AS m
     INDEXED BY idx_issue_messages_timestamp_is_private_deleted_at_author_contact_id_author_user_id_issue_id
   JOIN issues AS i ON i.id = m.issue_id
-  WHERE (w.words IS NULL OR m.rowid IN (
-        SELECT issue_messages_fts.rowid FROM issue_messages_fts WHERE issue_messages_fts MATCH (SELECT w.words FROM wanted AS w)
+  WHERE ((SELECT w.words FROM wanted AS w) IS NULL OR m.rowid IN (
+        SELECT issue_messages_fts.rowid FROM issue_messages_fts
+        WHERE issue_messages_fts MATCH (SELECT w.words FROM wanted AS w)
       ))
-    AND (m.is_private = 0 OR w.with_private) AND m.deleted_at IS NULL
+    AND (m.is_private = 0 OR (SELECT w.with_private FROM wanted AS w)) AND m.deleted_at IS NULL
     AND i.deleted_at IS NULL AND i.placeholder = 0
   ORDER BY m.timestamp DESC
   LIMIT 20
 ),
 articles_found AS (
   SELECT k.rowid AS row, k.last_edited_at AS at, k.title, k.published_text, k.id
-  FROM wanted AS w, knowledge_base_articles AS k
-  WHERE k.deleted_at IS NULL AND (k.is_published = 1 OR w.with_private)
-    AND (w.words IS NULL OR k.rowid IN (
-        SELECT knowledge_base_articles_fts.rowid FROM knowledge_base_articles_fts WHERE knowledge_base_articles_fts MATCH (SELECT w.words FROM wanted AS w)
+  FROM knowledge_base_articles AS k
+  WHERE k.deleted_at IS NULL AND (k.is_published = 1 OR (SELECT w.with_private FROM wanted AS w))
+    AND ((SELECT w.words FROM wanted AS w) IS NULL OR k.rowid IN (
+        SELECT knowledge_base_articles_fts.rowid FROM knowledge_base_articles_fts
+        WHERE knowledge_base_articles_fts MATCH (SELECT w.words FROM wanted AS w)
       ))
   ORDER BY k.last_edited_at DESC
   LIMIT 20
 ),
 accounts_found AS (
   SELECT a.rowid AS row, a.latest_customer_activity_time AS at, a.name, a.id
-  FROM wanted AS w, accounts AS a
+  FROM accounts AS a
   WHERE a.deleted_at IS NULL AND a.placeholder = 0
-    AND (w.words IS NULL OR a.rowid IN (
-        SELECT accounts_fts.rowid FROM accounts_fts WHERE accounts_fts MATCH (SELECT w.words FROM wanted AS w)
+    AND ((SELECT w.words FROM wanted AS w) IS NULL OR a.rowid IN (
+        SELECT accounts_fts.rowid FROM accounts_fts
+        WHERE accounts_fts MATCH (SELECT w.words FROM wanted AS w)
       ))
   ORDER BY a.latest_customer_activity_time DESC
   LIMIT 20
 ),
 contacts_found AS (
   SELECT p.rowid AS row, p.name, p.email, p.id
-  FROM wanted AS w, contacts AS p
+  FROM contacts AS p
   WHERE p.deleted_at IS NULL AND p.placeholder = 0
-    AND (w.words IS NULL OR p.rowid IN (
-        SELECT contacts_fts.rowid FROM contacts_fts WHERE contacts_fts MATCH (SELECT w.words FROM wanted AS w)
+    AND ((SELECT w.words FROM wanted AS w) IS NULL OR p.rowid IN (
+        SELECT contacts_fts.rowid FROM contacts_fts
+        WHERE contacts_fts MATCH (SELECT w.words FROM wanted AS w)
       ))
   ORDER BY p.name
   LIMIT 20
@@ -123,7 +131,8 @@ everything AS (
   SELECT
     3, 'article', f.at, NULL, f.title,
     CASE WHEN w.words IS NULL THEN substr(f.published_text, 1, 200) ELSE (
-      SELECT snippet(knowledge_base_articles_fts, -1, '**', '**', '…', 24) FROM knowledge_base_articles_fts
+      SELECT snippet(knowledge_base_articles_fts, -1, '**', '**', '…', 24)
+      FROM knowledge_base_articles_fts
       WHERE knowledge_base_articles_fts MATCH w.words AND knowledge_base_articles_fts.rowid = f.row
     ) END,
     f.id

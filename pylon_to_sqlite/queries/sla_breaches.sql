@@ -12,7 +12,12 @@ closed(state) AS (
   SELECT 'closed' UNION SELECT s.slug FROM issue_statuses AS s WHERE s.category = 'closed'
 ),
 chosen AS MATERIALIZED (
-  SELECT i.rowid AS row
+  SELECT
+    i.rowid AS row, i.team_slas,
+    i.first_response_breach_time, i.first_response_time,
+    i.resolution_breach_time, i.resolution_time,
+    -- What never came was late until the issue was closed, and is for as long as it is open.
+    CASE WHEN coalesce(i.state, '') IN closed THEN i.resolution_time ELSE clock.at END AS ended
   FROM clock, issues AS i
   WHERE i.deleted_at IS NULL AND i.placeholder = 0
     AND i.created_at >= coalesce(
@@ -20,49 +25,40 @@ chosen AS MATERIALIZED (
     )
     AND (coalesce(:until, '') = '' OR i.created_at < :until)
 ),
-promises AS (
+of_teams AS MATERIALIZED (
   SELECT
-    i.rowid AS row, 'the issue' AS whose, 'first response' AS what,
-    i.first_response_breach_time AS due, i.first_response_time AS reached
-  FROM chosen AS c JOIN issues AS i ON i.rowid = c.row
-  UNION ALL
-  SELECT i.rowid, 'the issue', 'resolution', i.resolution_breach_time, i.resolution_time
-  FROM chosen AS c JOIN issues AS i ON i.rowid = c.row
-  UNION ALL
-  SELECT
-    i.rowid,
+    c.row, c.ended,
     coalesce(
       (SELECT t.name FROM teams AS t WHERE t.id = json_extract(j.value, '$.team_id')), 'a team'
-    ),
-    'first response',
-    json_extract(j.value, '$.first_response.breach_time'),
-    json_extract(j.value, '$.first_response.time')
-  FROM chosen AS c JOIN issues AS i ON i.rowid = c.row
-  JOIN json_each(iif(json_valid(i.team_slas), i.team_slas, '[]')) AS j
-  WHERE j.type = 'object'
-  UNION ALL
-  SELECT
-    i.rowid,
-    coalesce(
-      (SELECT t.name FROM teams AS t WHERE t.id = json_extract(j.value, '$.team_id')), 'a team'
-    ),
-    'resolution',
-    json_extract(j.value, '$.resolution.breach_time'),
-    json_extract(j.value, '$.resolution.time')
-  FROM chosen AS c JOIN issues AS i ON i.rowid = c.row
-  JOIN json_each(iif(json_valid(i.team_slas), i.team_slas, '[]')) AS j
+    ) AS whose,
+    json_extract(j.value, '$.first_response.breach_time') AS response_due,
+    json_extract(j.value, '$.first_response.time') AS response,
+    json_extract(j.value, '$.resolution.breach_time') AS resolution_due,
+    json_extract(j.value, '$.resolution.time') AS resolution
+  FROM chosen AS c
+  JOIN json_each(iif(json_valid(c.team_slas), c.team_slas, '[]')) AS j
   WHERE j.type = 'object'
 ),
--- What never came was late until the issue was closed, and is for as long as it is open.
-ended AS (
+promises(row, whose, what, due, reached, ended) AS (
   SELECT
-    p.row, p.whose, p.what, p.due, nullif(p.reached, '') AS reached,
-    coalesce(
-      nullif(p.reached, ''),
-      CASE WHEN coalesce(i.state, '') IN closed THEN i.resolution_time ELSE clock.at END
-    ) AS end
-  FROM clock, promises AS p JOIN issues AS i ON i.rowid = p.row
-  WHERE p.due != ''
+    c.row, 'the issue', 'first response', c.first_response_breach_time, c.first_response_time, c.ended
+  FROM chosen AS c
+  UNION ALL
+  SELECT c.row, 'the issue', 'resolution', c.resolution_breach_time, c.resolution_time, c.ended
+  FROM chosen AS c
+  UNION ALL
+  SELECT t.row, t.whose, 'first response', t.response_due, nullif(t.response, ''), t.ended
+  FROM of_teams AS t
+  UNION ALL
+  SELECT t.row, t.whose, 'resolution', t.resolution_due, nullif(t.resolution, ''), t.ended
+  FROM of_teams AS t
+),
+breaches AS (
+  SELECT p.row, p.whose, p.what, p.due, p.reached, coalesce(p.reached, p.ended) AS ended
+  FROM promises AS p
+  WHERE p.due != '' AND coalesce(p.reached, p.ended) > p.due
+  ORDER BY p.due DESC
+  LIMIT 500
 )
 SELECT
   i.number,
@@ -74,10 +70,8 @@ SELECT
   e.whose,
   e.due,
   e.reached,
-  round((julianday(e.end) - julianday(e.due)) * 24, 1) AS hours_late,
+  round((julianday(e.ended) - julianday(e.due)) * 24, 1) AS hours_late,
   i.link
-FROM ended AS e
+FROM breaches AS e
 JOIN issues AS i ON i.rowid = e.row
-WHERE e.end > e.due
 ORDER BY e.due DESC, i.number, e.what, e.whose
-LIMIT 500

@@ -16,14 +16,16 @@ span AS (
 ),
 opened AS (
   SELECT date(i.created_at, 'weekday 0', '-6 days') AS week, lower(i.type) AS type
-  FROM span AS s, issues AS i
-  WHERE i.created_at >= s.first AND i.created_at < s.last
+  FROM issues AS i
+  WHERE i.created_at >= (SELECT s.first FROM span AS s)
+    AND i.created_at < (SELECT s.last FROM span AS s)
     AND i.deleted_at IS NULL AND i.placeholder = 0
 ),
 resolved AS (
   SELECT date(i.resolution_time, 'weekday 0', '-6 days') AS week
-  FROM span AS s, issues AS i
-  WHERE i.resolution_time >= s.first AND i.resolution_time < s.last
+  FROM issues AS i
+  WHERE i.resolution_time >= (SELECT s.first FROM span AS s)
+    AND i.resolution_time < (SELECT s.last FROM span AS s)
     AND i.deleted_at IS NULL AND i.placeholder = 0
 ),
 opened_by_week AS (

@@ -10,35 +10,41 @@ WITH clock AS (
 closed(state) AS (
   SELECT 'closed' UNION SELECT s.slug FROM issue_statuses AS s WHERE s.category = 'closed'
 ),
-open AS MATERIALIZED (
-  SELECT i.rowid AS row
+asked AS (
+  SELECT i.id
   FROM issues AS i
   WHERE i.deleted_at IS NULL AND i.placeholder = 0
     AND coalesce(i.state, '') NOT IN closed
+    AND (
+      SELECT m.author_contact_id IS NOT NULL FROM issue_messages AS m
+      WHERE m.issue_id = i.id AND m.is_private = 0 AND m.deleted_at IS NULL
+      ORDER BY m.timestamp DESC LIMIT 1
+    )
 ),
-spoken AS (
+answered AS (
   SELECT
-    o.row,
-    max(m.timestamp) FILTER (WHERE m.author_contact_id IS NULL) AS answered_at,
-    max(m.timestamp) FILTER (WHERE m.author_contact_id IS NOT NULL) AS asked_at
-  FROM open AS o
-  JOIN issues AS i ON i.rowid = o.row
-  JOIN issue_messages AS m ON m.issue_id = i.id
-  WHERE m.is_private = 0 AND m.deleted_at IS NULL
-  GROUP BY o.row
+    a.id,
+    (
+      SELECT max(m.timestamp) FROM issue_messages AS m
+      WHERE m.issue_id = a.id AND m.author_contact_id IS NULL
+        AND m.is_private = 0 AND m.deleted_at IS NULL
+    ) AS at
+  FROM asked AS a
 ),
 waiting AS (
   SELECT
-    s.row,
+    a.id,
     (
       SELECT min(m.timestamp) FROM issue_messages AS m
-      WHERE m.issue_id = (SELECT i.id FROM issues AS i WHERE i.rowid = s.row)
-        AND m.timestamp > coalesce(s.answered_at, '')
+      WHERE m.issue_id = a.id AND m.timestamp > coalesce(a.at, '')
         AND m.author_contact_id IS NOT NULL AND m.is_private = 0 AND m.deleted_at IS NULL
     ) AS since
-  FROM spoken AS s
-  WHERE s.asked_at > coalesce(s.answered_at, '')
-  ORDER BY since
+  FROM answered AS a
+),
+longest AS (
+  SELECT w.id, w.since FROM waiting AS w
+  WHERE w.since IS NOT NULL
+  ORDER BY w.since
   LIMIT 500
 )
 SELECT
@@ -51,6 +57,6 @@ SELECT
   w.since AS waiting_since,
   round((julianday(clock.at) - julianday(w.since)) * 24, 1) AS waiting_hours,
   i.link
-FROM clock, waiting AS w
-JOIN issues AS i ON i.rowid = w.row
+FROM clock, longest AS w
+JOIN issues AS i ON i.id = w.id
 ORDER BY w.since, i.number
