@@ -29,7 +29,6 @@ FACETS: dict[str, list[str]] = {
     "conversations": ["state", "source", "team"],
     "issue_feedback": ["type", "state", "source", "team"],
     "issue_overview": ["type", "status", "source", "team", "assignee"],
-    "public_messages": ["side", "source"],
     "survey_answers_overview": ["survey", "prompt"],
     "tickets": ["state", "source", "team"],
 }

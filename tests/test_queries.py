@@ -560,7 +560,7 @@ def test_data_freshness(office: Office, pylon_db: Path) -> None:
     assert [row["stream"] for row in found] == sorted(one.name for one in STREAMS)
     for row in found:
         assert row["outcome"] == "ok"
-        assert row["last_sync"] == row["last_success"] == NOW
+        assert row["last_sync"] == row["last_read_whole"] == NOW
         assert row["hours_ago"] > 0
         children = row["stream"] in ("issue_messages", "issue_threads")
         assert (row["stale_issues"], row["error"]) == (0 if children else None, None)

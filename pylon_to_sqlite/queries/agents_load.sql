@@ -15,16 +15,20 @@ ours(state) AS (
   SELECT 'new' UNION SELECT 'waiting_on_you' UNION
   SELECT s.slug FROM issue_statuses AS s WHERE s.category IN ('new', 'waiting_on_you')
 ),
-counted AS (
-  SELECT
-    i.assignee_id AS agent_id,
-    count(*) AS issues,
-    count(*) FILTER (WHERE i.state IN ours) AS for_us,
-    min(i.created_at) AS oldest
+backlog AS MATERIALIZED (
+  SELECT i.assignee_id, i.state, i.created_at
   FROM issues AS i
   WHERE i.deleted_at IS NULL AND i.placeholder = 0
     AND coalesce(i.state, '') NOT IN closed
-  GROUP BY i.assignee_id
+),
+counted AS (
+  SELECT
+    b.assignee_id AS agent_id,
+    count(*) AS issues,
+    count(*) FILTER (WHERE b.state IN ours) AS for_us,
+    min(b.created_at) AS oldest
+  FROM backlog AS b
+  GROUP BY b.assignee_id
 )
 SELECT
   coalesce(

@@ -1,7 +1,7 @@
 -- Freshness of the mirror
--- What each stream holds, how and when its last sync ended, and how many hours ago (by the clock of
--- this machine) one succeeded. Stale are issues that changed after their messages or threads were
--- read, or whose are still to be read: the next sync does it.
+-- What each stream holds, when and how its last sync ended, and how many hours ago (by the clock of
+-- this machine) it was last read to its end. Stale are issues that changed after their messages or
+-- threads were read, or whose are still to be read: the next sync does it.
 WITH counted(stream, live_rows) AS (
   SELECT 'user_roles', count(*) FROM user_roles WHERE deleted_at IS NULL AND placeholder = 0
   UNION ALL
@@ -57,13 +57,13 @@ WITH counted(stream, live_rows) AS (
 ),
 ends AS (
   SELECT
-    e.stream, e.started_at, e.ended_at, coalesce(e.outcome, 'interrupted') AS outcome, e.error,
-    row_number() OVER (PARTITION BY e.stream ORDER BY e.run DESC) AS place
-  FROM _pylon_run_streams AS e
-),
-last_good AS (
-  SELECT e.stream, max(e.ended_at) AS at FROM _pylon_run_streams AS e
-  WHERE e.outcome = 'ok' GROUP BY e.stream
+    n.stream,
+    -- Runs are many: only the newest are looked at.
+    (
+      SELECT e.run FROM _pylon_run_streams AS e
+      WHERE e.stream = n.stream ORDER BY e.run DESC LIMIT 1
+    ) AS run
+  FROM counted AS n
 ),
 stale AS (
   SELECT k.stream, count(*) AS parents
@@ -78,14 +78,15 @@ SELECT
   n.stream,
   n.live_rows,
   coalesce(e.ended_at, e.started_at) AS last_sync,
-  coalesce(e.outcome, 'never read') AS outcome,
-  g.at AS last_success,
-  round((julianday('now') - julianday(g.at)) * 24, 1) AS hours_ago,
+  CASE WHEN e.run IS NULL THEN 'never read' ELSE coalesce(e.outcome, 'interrupted') END AS outcome,
+  p.completed_at AS last_read_whole,
+  round((julianday('now') - julianday(p.completed_at)) * 24, 1) AS hours_ago,
   coalesce(s.parents, CASE WHEN n.stream IN ('issue_messages', 'issue_threads') THEN 0 END)
     AS stale_issues,
   e.error
 FROM counted AS n
-LEFT JOIN ends AS e ON e.stream = n.stream AND e.place = 1
-LEFT JOIN last_good AS g ON g.stream = n.stream
+JOIN ends AS l ON l.stream = n.stream
+LEFT JOIN _pylon_run_streams AS e ON e.run = l.run AND e.stream = n.stream
+LEFT JOIN _pylon_checkpoints AS p ON p.stream = n.stream
 LEFT JOIN stale AS s ON s.stream = n.stream
 ORDER BY n.stream

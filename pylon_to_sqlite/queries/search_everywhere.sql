@@ -34,7 +34,7 @@ issues_found AS (
   WHERE i.deleted_at IS NULL AND i.placeholder = 0
     AND ((SELECT w.words FROM wanted AS w) IS NULL OR i.rowid IN (
         SELECT issues_fts.rowid FROM issues_fts
-        WHERE issues_fts MATCH (SELECT w.words FROM wanted AS w)
+        WHERE issues_fts MATCH (SELECT coalesce(w.words, '""') FROM wanted AS w)
       ))
     AND (
       (SELECT w.words FROM wanted AS w) IS NULL
@@ -58,11 +58,11 @@ messages_found AS (
   SELECT
     m.rowid AS row, m.timestamp AS at, i.number, i.title, m.message_text, m.is_private, m.id
   FROM issue_messages AS m
-    INDEXED BY idx_issue_messages_timestamp_is_private_deleted_at_author_contact_id_author_user_id_issue_id
-  JOIN issues AS i ON i.id = m.issue_id
+  -- From the newest on, whatever SQLite thinks of it: in that order it can stop early.
+  CROSS JOIN issues AS i ON i.id = m.issue_id
   WHERE ((SELECT w.words FROM wanted AS w) IS NULL OR m.rowid IN (
         SELECT issue_messages_fts.rowid FROM issue_messages_fts
-        WHERE issue_messages_fts MATCH (SELECT w.words FROM wanted AS w)
+        WHERE issue_messages_fts MATCH (SELECT coalesce(w.words, '""') FROM wanted AS w)
       ))
     AND (m.is_private = 0 OR (SELECT w.with_private FROM wanted AS w)) AND m.deleted_at IS NULL
     AND i.deleted_at IS NULL AND i.placeholder = 0
@@ -75,7 +75,7 @@ articles_found AS (
   WHERE k.deleted_at IS NULL AND (k.is_published = 1 OR (SELECT w.with_private FROM wanted AS w))
     AND ((SELECT w.words FROM wanted AS w) IS NULL OR k.rowid IN (
         SELECT knowledge_base_articles_fts.rowid FROM knowledge_base_articles_fts
-        WHERE knowledge_base_articles_fts MATCH (SELECT w.words FROM wanted AS w)
+        WHERE knowledge_base_articles_fts MATCH (SELECT coalesce(w.words, '""') FROM wanted AS w)
       ))
   ORDER BY k.last_edited_at DESC
   LIMIT 20
@@ -86,7 +86,7 @@ accounts_found AS (
   WHERE a.deleted_at IS NULL AND a.placeholder = 0
     AND ((SELECT w.words FROM wanted AS w) IS NULL OR a.rowid IN (
         SELECT accounts_fts.rowid FROM accounts_fts
-        WHERE accounts_fts MATCH (SELECT w.words FROM wanted AS w)
+        WHERE accounts_fts MATCH (SELECT coalesce(w.words, '""') FROM wanted AS w)
       ))
   ORDER BY a.latest_customer_activity_time DESC
   LIMIT 20
@@ -97,64 +97,73 @@ contacts_found AS (
   WHERE p.deleted_at IS NULL AND p.placeholder = 0
     AND ((SELECT w.words FROM wanted AS w) IS NULL OR p.rowid IN (
         SELECT contacts_fts.rowid FROM contacts_fts
-        WHERE contacts_fts MATCH (SELECT w.words FROM wanted AS w)
+        WHERE contacts_fts MATCH (SELECT coalesce(w.words, '""') FROM wanted AS w)
       ))
   ORDER BY p.name
   LIMIT 20
 ),
+-- One walk through what matches: each look at one of them would begin with all words that begin
+-- with these.
+issue_titles AS MATERIALIZED (
+  SELECT issues_fts.rowid AS row, snippet(issues_fts, 0, '**', '**', '…', 24) AS found
+  FROM issues_fts
+  WHERE issues_fts MATCH (SELECT w.in_title FROM wanted AS w)
+    AND +issues_fts.rowid IN (SELECT f.row FROM issues_found AS f)
+),
+issue_words AS MATERIALIZED (
+  SELECT issues_fts.rowid AS row, snippet(issues_fts, -1, '**', '**', '…', 24) AS found
+  FROM issues_fts
+  WHERE issues_fts MATCH (SELECT coalesce(w.words, '""') FROM wanted AS w)
+    AND +issues_fts.rowid IN (SELECT f.row FROM issues_found AS f)
+),
+message_words AS MATERIALIZED (
+  SELECT issue_messages_fts.rowid AS row, snippet(issue_messages_fts, 0, '**', '**', '…', 24) AS found
+  FROM issue_messages_fts
+  WHERE issue_messages_fts MATCH (SELECT coalesce(w.words, '""') FROM wanted AS w)
+    AND +issue_messages_fts.rowid IN (SELECT f.row FROM messages_found AS f)
+),
+article_words AS MATERIALIZED (
+  SELECT knowledge_base_articles_fts.rowid AS row, snippet(knowledge_base_articles_fts, -1, '**', '**', '…', 24) AS found
+  FROM knowledge_base_articles_fts
+  WHERE knowledge_base_articles_fts MATCH (SELECT coalesce(w.words, '""') FROM wanted AS w)
+    AND +knowledge_base_articles_fts.rowid IN (SELECT f.row FROM articles_found AS f)
+),
+account_words AS MATERIALIZED (
+  SELECT accounts_fts.rowid AS row, snippet(accounts_fts, -1, '**', '**', '…', 24) AS found
+  FROM accounts_fts
+  WHERE accounts_fts MATCH (SELECT coalesce(w.words, '""') FROM wanted AS w)
+    AND +accounts_fts.rowid IN (SELECT f.row FROM accounts_found AS f)
+),
+contact_words AS MATERIALIZED (
+  SELECT contacts_fts.rowid AS row, snippet(contacts_fts, -1, '**', '**', '…', 24) AS found
+  FROM contacts_fts
+  WHERE contacts_fts MATCH (SELECT coalesce(w.words, '""') FROM wanted AS w)
+    AND +contacts_fts.rowid IN (SELECT f.row FROM contacts_found AS f)
+),
 everything AS (
   SELECT
     1 AS place, 'issue' AS kind, f.at, f.number, f.title,
-    CASE
-      WHEN w.words IS NULL THEN f.title
-      WHEN f.with_body THEN (
-        SELECT snippet(issues_fts, -1, '**', '**', '…', 24) FROM issues_fts
-        WHERE issues_fts MATCH w.words AND issues_fts.rowid = f.row
-      )
-      ELSE (
-        SELECT snippet(issues_fts, 0, '**', '**', '…', 24) FROM issues_fts
-        WHERE issues_fts MATCH w.in_title AND issues_fts.rowid = f.row
-      )
-    END AS found,
+    coalesce(iif(f.with_body, b.found, t.found), f.title) AS found,
     f.id
-  FROM wanted AS w, issues_found AS f
+  FROM issues_found AS f
+  LEFT JOIN issue_titles AS t ON t.row = f.row
+  LEFT JOIN issue_words AS b ON b.row = f.row
   UNION ALL
   SELECT
     2, CASE f.is_private WHEN 0 THEN 'message' ELSE 'private note' END, f.at, f.number, f.title,
-    CASE WHEN w.words IS NULL THEN substr(f.message_text, 1, 200) ELSE (
-      SELECT snippet(issue_messages_fts, 0, '**', '**', '…', 24) FROM issue_messages_fts
-      WHERE issue_messages_fts MATCH w.words AND issue_messages_fts.rowid = f.row
-    ) END,
+    coalesce(s.found, substr(f.message_text, 1, 200)),
     f.id
-  FROM wanted AS w, messages_found AS f
+  FROM messages_found AS f LEFT JOIN message_words AS s ON s.row = f.row
   UNION ALL
   SELECT
-    3, 'article', f.at, NULL, f.title,
-    CASE WHEN w.words IS NULL THEN substr(f.published_text, 1, 200) ELSE (
-      SELECT snippet(knowledge_base_articles_fts, -1, '**', '**', '…', 24)
-      FROM knowledge_base_articles_fts
-      WHERE knowledge_base_articles_fts MATCH w.words AND knowledge_base_articles_fts.rowid = f.row
-    ) END,
-    f.id
-  FROM wanted AS w, articles_found AS f
+    3, 'article', f.at, NULL, f.title, coalesce(s.found, substr(f.published_text, 1, 200)), f.id
+  FROM articles_found AS f LEFT JOIN article_words AS s ON s.row = f.row
   UNION ALL
-  SELECT
-    4, 'account', f.at, NULL, f.name,
-    CASE WHEN w.words IS NULL THEN substr(f.name, 1, 200) ELSE (
-      SELECT snippet(accounts_fts, -1, '**', '**', '…', 24) FROM accounts_fts
-      WHERE accounts_fts MATCH w.words AND accounts_fts.rowid = f.row
-    ) END,
-    f.id
-  FROM wanted AS w, accounts_found AS f
+  SELECT 4, 'account', f.at, NULL, f.name, coalesce(s.found, f.name), f.id
+  FROM accounts_found AS f LEFT JOIN account_words AS s ON s.row = f.row
   UNION ALL
-  SELECT
-    5, 'contact', NULL, NULL, f.name,
-    CASE WHEN w.words IS NULL THEN substr(f.email, 1, 200) ELSE (
-      SELECT snippet(contacts_fts, -1, '**', '**', '…', 24) FROM contacts_fts
-      WHERE contacts_fts MATCH w.words AND contacts_fts.rowid = f.row
-    ) END,
-    f.id
-  FROM wanted AS w, contacts_found AS f
+  SELECT 5, 'contact', NULL, NULL, f.name, coalesce(s.found, f.email), f.id
+  FROM contacts_found AS f LEFT JOIN contact_words AS s ON s.row = f.row
 )
 SELECT e.kind, e.number, e.title, e.found, e.at, e.id
 FROM everything AS e
