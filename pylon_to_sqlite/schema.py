@@ -46,7 +46,10 @@ _WRITTEN = ("is_private", "deleted_at", "author_contact_id", "author_user_id")
 INDEXES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "issues",
-        ("created_at", *_OF, "state", "first_response_seconds", "resolution_seconds", *_LIVE),
+        (
+            *("created_at", *_OF, "state", "first_response_seconds", "resolution_seconds"),
+            *("resolution_time", *_LIVE),
+        ),
     ),
     ("issues", ("state", *_OF[4:], "created_at", "latest_message_time", "id", "type", *_LIVE)),
     ("issues", ("resolution_time", "id", "type", "team_id", "resolution_seconds", *_LIVE)),

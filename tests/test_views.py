@@ -198,7 +198,7 @@ def test_a_custom_state_that_counts_as_closed_is_closed(
     overview = by_number(everything(path, "issue_overview"))
     assert [row["is_open"] for row in overview] == [0, 0, 1, 1]
     assert [row["status"] for row in overview][::2] == ["Solved", "unheard_of"]
-    for name in ("backlog_by_state_and_age", "agents_load"):
+    for name in ("backlog_by_state_and_age", "agents_load", "issues_by_state_and_assignee"):
         found = answer(path, QUERIES[name])
         assert sum(row.get("issues", row.get("open_issues")) for row in found) == 2
     with closing(sqlite3.connect(path)) as connection:
@@ -439,3 +439,24 @@ def test_filters_use_an_index(mirrored: Path, view: str, column: str) -> None:
     sql = f"EXPLAIN QUERY PLAN SELECT * FROM {view} WHERE {column} = ?"
     (plan, *_) = rows(mirrored, sql, ["1"])
     assert re.match(r"SEARCH [im] USING (INDEX|COVERING INDEX) ", plan["detail"])
+
+
+def test_freshness_tells_what_failed_what_is_stale_and_what_was_never_read(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    sync(path, api, clock, "issues", "issue_threads", "teams")
+    first = "2026-07-02T00:00:00Z"
+    clock.sleep(DAY)
+    desk.workspace.change_issue(desk.issues[0], title="Another")
+    api.misbehave("400", "/teams", times=-1)
+    outcome = sync(path, api, clock, "issues", "teams")
+    assert [one.stream.name for one in outcome.results if one.error] == ["teams"]
+    found = {row["stream"]: row for row in answer(path, QUERIES["data_freshness"])}
+    assert found["issues"]["outcome"] == "ok"
+    assert found["teams"]["outcome"] == "failed"
+    assert "400" in found["teams"]["error"]
+    assert (found["teams"]["last_read_whole"], found["teams"]["live_rows"]) == (first, 2)
+    assert found["issue_messages"]["outcome"] == "never read"
+    assert found["issue_messages"]["stale_issues"] == 4
+    assert found["issue_threads"]["stale_issues"] == 1
+    assert found["teams"]["last_sync"] > found["issue_threads"]["last_sync"]
