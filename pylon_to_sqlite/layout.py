@@ -122,9 +122,9 @@ def _index(db: Database, table: Table) -> None:
     for columns in sorted(indexes):
         name = "_".join(("idx", table.name, *columns))
         db.execute(f"CREATE INDEX IF NOT EXISTS {name} ON {table.name} ({', '.join(columns)})")
-    for name, (on, column, where) in PARTIAL_INDEXES.items():
+    for name, (on, parts, where) in PARTIAL_INDEXES.items():
         if on == table.name:
-            db.execute(f"CREATE INDEX IF NOT EXISTS {name} ON {on} ({column}) WHERE {where}")
+            db.execute(f"CREATE INDEX IF NOT EXISTS {name} ON {on} ({parts}) WHERE {where}")
     if isinstance(table.source, Stream) and table.source.by_id:
         # Whom to look up is asked often, and they are few.
         db.execute(
