@@ -26,11 +26,11 @@ FACETS: dict[str, list[str]] = {
     "tags": ["object_type"],
     "users": ["role_id"],
     "calls_overview": ["account", "source"],
-    "conversations": ["state", "source", "team"],
-    "issue_feedback": ["type", "state", "source", "team"],
-    "issue_overview": ["type", "status", "source", "team", "assignee"],
+    "conversations": ["state", "team"],
+    "issue_feedback": ["type", "state", "team"],
+    "issue_overview": ["type", "status", "team", "assignee"],
     "survey_answers_overview": ["survey", "prompt"],
-    "tickets": ["state", "source", "team"],
+    "tickets": ["state", "team"],
 }
 SORT_DESCENDING: dict[str, str] = {
     "accounts": "latest_customer_activity_time",

@@ -421,7 +421,7 @@ def test_who_writes_when(office: Office, pylon_db: Path, offset: float) -> None:
     counted: Counter[tuple[str, str, str]] = Counter()
     for messages in office.said.values():
         for message in messages:
-            if message["timestamp"] < START:
+            if message["timestamp"] < "2026-04-06":
                 continue
             seconds = datetime.fromisoformat(message["timestamp"].replace("Z", "+00:00"))
             local = datetime.utcfromtimestamp(seconds.timestamp() + offset * 3600)

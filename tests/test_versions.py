@@ -40,7 +40,6 @@ EARLIER_INDEXES = (
         *("issues", "created_at", "type", "first_response_seconds", "resolution_seconds"),
         *("deleted_at", "placeholder"),
     ),
-    ("issues", "updated_at"),
     ("issue_custom_fields", "slug", "value"),
     ("issue_messages", "timestamp"),
     ("issue_messages", "issue_id", "timestamp"),

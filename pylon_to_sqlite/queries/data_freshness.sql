@@ -2,7 +2,7 @@
 -- What each stream holds, when and how its last sync ended, and how many hours ago (by the clock of
 -- this machine) it was last read to its end. Stale are issues that changed after their messages or
 -- threads were read, or whose are still to be read: the next sync does it.
-WITH counted(stream, live_rows) AS (
+WITH counted(stream, live_rows) AS MATERIALIZED (
   SELECT 'user_roles', count(*) FROM user_roles WHERE deleted_at IS NULL AND placeholder = 0
   UNION ALL
   SELECT 'users', count(*) FROM users WHERE deleted_at IS NULL AND placeholder = 0
@@ -65,14 +65,20 @@ ends AS (
     ) AS run
   FROM counted AS n
 ),
-stale AS (
-  SELECT k.stream, count(*) AS parents
-  FROM (SELECT 'issue_messages' AS stream UNION ALL SELECT 'issue_threads') AS k
-  CROSS JOIN issues AS i
-  LEFT JOIN _pylon_children AS c ON c.stream = k.stream AND c.parent = i.id
+-- Marks as they stand in their table: by their key, each would be looked up again.
+fresh AS (
+  SELECT c.stream, count(*) AS parents
+  FROM _pylon_children AS c NOT INDEXED
+  CROSS JOIN issues AS i ON i.id = c.parent AND i.updated_at IS c.read_for
   WHERE i.deleted_at IS NULL AND i.placeholder = 0
-    AND (c.parent IS NULL OR c.read_for IS NOT i.updated_at)
-  GROUP BY k.stream
+  GROUP BY c.stream
+),
+stale AS (
+  SELECT n.stream, i.live_rows - coalesce(f.parents, 0) AS parents
+  FROM counted AS n
+  JOIN counted AS i ON i.stream = 'issues'
+  LEFT JOIN fresh AS f ON f.stream = n.stream
+  WHERE n.stream IN ('issue_messages', 'issue_threads')
 )
 SELECT
   n.stream,
@@ -81,8 +87,7 @@ SELECT
   CASE WHEN e.run IS NULL THEN 'never read' ELSE coalesce(e.outcome, 'interrupted') END AS outcome,
   p.completed_at AS last_read_whole,
   round((julianday('now') - julianday(p.completed_at)) * 24, 1) AS hours_ago,
-  coalesce(s.parents, CASE WHEN n.stream IN ('issue_messages', 'issue_threads') THEN 0 END)
-    AS stale_issues,
+  s.parents AS stale_issues,
   e.error
 FROM counted AS n
 JOIN ends AS l ON l.stream = n.stream

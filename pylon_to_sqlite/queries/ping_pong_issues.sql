@@ -29,7 +29,8 @@ courses AS (
   SELECT
     s.id,
     group_concat(s.side, '') AS course,
-    julianday(max(s.at)) - julianday(min(s.at)) AS days
+    min(s.at) AS first,
+    max(s.at) AS last
   FROM said AS s
   GROUP BY s.id
 ),
@@ -39,11 +40,12 @@ counted AS (
     (2 * length(c.course) - length(replace(c.course, 'cu', '')) - length(replace(c.course, 'uc', '')))
       / 2 AS turns,
     length(c.course) AS messages,
-    c.days
+    c.first,
+    c.last
   FROM courses AS c
 ),
 most AS (
-  SELECT n.id, n.turns, n.messages, n.days FROM counted AS n
+  SELECT n.id, n.turns, n.messages, n.first, n.last FROM counted AS n
   WHERE n.turns > 1
   ORDER BY n.turns DESC, n.messages DESC, n.id
   LIMIT 100
@@ -56,7 +58,7 @@ SELECT
   coalesce((SELECT s.label FROM issue_statuses AS s WHERE s.slug = i.state), i.state) AS state,
   n.turns,
   n.messages AS public_messages,
-  round(n.days, 1) AS days,
+  round(julianday(n.last) - julianday(n.first), 1) AS days,
   (
     SELECT count(*) FROM issue_changes AS c
     WHERE c.issue_id = i.id AND c."column" IN ('assignee_id', 'team_id')

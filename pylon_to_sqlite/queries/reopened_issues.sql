@@ -1,7 +1,7 @@
 -- Reopened issues
 -- Issues that were open again after they had been closed, newest first, 500 at most: syncs saw it
 -- (issue_changes), the customer wrote after the resolution, or Pylon counts time as closed before it.
--- Choose a time with since and until (UTC, such as 2026-07-01); else it is the last 26 weeks before
+-- Choose a time with since and until (UTC, such as 2026-07-01); else it is the last 13 weeks before
 -- the last sync. Where only times tell of it, the time is that of the opening.
 WITH clock AS (
   SELECT coalesce(
@@ -14,7 +14,7 @@ closed(state) AS (
 ),
 span AS (
   SELECT
-    coalesce(nullif(:since, ''), date(c.at, 'weekday 0', '-6 days', '-175 days')) AS first,
+    coalesce(nullif(:since, ''), date(c.at, 'weekday 0', '-6 days', '-84 days')) AS first,
     coalesce(nullif(:until, ''), '9999') AS last
   FROM clock AS c
 ),

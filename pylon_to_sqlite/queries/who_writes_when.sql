@@ -1,7 +1,7 @@
 -- Who writes when
 -- Public messages by weekday and hour: those of customers, of us, and of bots. Hours are UTC, or so
 -- many hours later as utc_offset says (2, or -3.5). Choose a time with since and until (UTC, such as
--- 2026-07-01); else it is the last 26 weeks before the last sync.
+-- 2026-07-01); else it is the last 13 weeks before the last sync.
 -- chart: circle hour:ordinal weekday:ordinal - customers
 WITH clock AS (
   SELECT coalesce(
@@ -20,7 +20,7 @@ counted AS (
   FROM clock, issue_messages AS m
   WHERE m.is_private = 0 AND m.deleted_at IS NULL
     AND m.timestamp >= coalesce(
-      nullif(:since, ''), date(clock.at, 'weekday 0', '-6 days', '-175 days')
+      nullif(:since, ''), date(clock.at, 'weekday 0', '-6 days', '-84 days')
     )
     AND (coalesce(:until, '') = '' OR m.timestamp < :until)
   GROUP BY 1, 2
