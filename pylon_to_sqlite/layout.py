@@ -19,7 +19,7 @@ from pylon_to_sqlite.schema import (
     Table,
 )
 from pylon_to_sqlite.stream import Column, Stream
-from pylon_to_sqlite.views import VIEWS, mark_of
+from pylon_to_sqlite.views import SCHEMA, VIEWS, mark_of, taken
 
 
 def lay_out(db: Database, now: str) -> None:
@@ -149,15 +149,11 @@ def _create_full_text(db: Database, table: str, there: Mapping[str, str | None])
 def _create_views(db: Database) -> None:
     """Create the views that are not there, or not as they should be, and remove what only an
     earlier version had. Whatever else bears the name of one is somebody's own and stays."""
-    # A trigger is in nobody's way; for the rest of the schema, names are the same in any case.
-    there = db.execute(
-        "SELECT name, coalesce(sql, '') FROM sqlite_master WHERE type != 'trigger'"
-    ).fetchall()
+    there = db.execute(SCHEMA).fetchall()
     ours = {name: sql for name, sql in there if mark_of(name) in sql}
     for name, sql in ours.items():
         if name not in VIEWS or sql != VIEWS[name].sql:
             db.execute(f"DROP VIEW {quoted(name)}")
-    others = {name.lower() for name, sql in there if mark_of(name) not in sql}
-    for name, view in VIEWS.items():
-        if name not in others and ours.get(name) != view.sql:
-            db.execute(view.sql)
+    for name in VIEWS.keys() - taken(there):
+        if ours.get(name) != VIEWS[name].sql:
+            db.execute(VIEWS[name].sql)

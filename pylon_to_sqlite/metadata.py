@@ -1,6 +1,6 @@
 """Datasette's metadata, from streams, schema and queries. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from importlib.resources import files
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -84,13 +84,14 @@ def queries() -> Iterator[Query]:
             yield _query(path.name.removesuffix(".sql"), path.read_text(encoding="utf-8"))
 
 
-def metadata_for(names: Sequence[str]) -> dict[str, Any]:
-    """Metadata for database files of these names, without their `.db`."""
+def metadata_for(names: Sequence[str], taken: Collection[str] = ()) -> dict[str, Any]:
+    """Metadata for database files of these names, without their `.db`. Of the views that are
+    `taken`, for something of the user's own bears their name, it tells nothing."""
     database = {
         "description": "A mirror of a Pylon workspace, made by pylon-to-sqlite.",
         "tables": {
             **{table.name: _table(table) for table in TABLES.values()},
-            **{view.name: _view(view) for view in VIEWS.values()},
+            **{view.name: _view(view) for view in VIEWS.values() if view.name not in taken},
             **{name: {"hidden": True} for name in (*BOOKKEEPING, MIGRATED)},
             # Datasette hides full-text indexes itself, but no views.
             **{view_of(name): {"allow": False} for name in FULL_TEXT},

@@ -5,14 +5,27 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from pylon_to_sqlite import file
+from pylon_to_sqlite.errors import Unusable
 from pylon_to_sqlite.metadata import metadata_for
+from pylon_to_sqlite.views import SCHEMA, taken
 
 DATASETTE = "import sys; sys.path.remove(''); from datasette.cli import cli; cli()"
+
+
+def metadata_of(path: Path) -> dict[str, Any]:
+    """Metadata for the file at `path`, which need not be a mirror yet; of what is the user's own
+    in it, nothing is told."""
+    names: set[str] = set()
+    with suppress(Unusable), file.reading(path) as connection:
+        names = taken(connection.execute(SCHEMA))
+    return metadata_for([path.stem], names)
 
 
 def serve(path: Path, arguments: Sequence[str]) -> int:
@@ -23,7 +36,7 @@ def serve(path: Path, arguments: Sequence[str]) -> int:
     path = path.resolve()
     with TemporaryDirectory(prefix="pylon-to-sqlite-") as directory:
         metadata = Path(directory) / "metadata.json"
-        metadata.write_text(json.dumps(metadata_for([path.stem])), encoding="utf-8")
+        metadata.write_text(json.dumps(metadata_of(path)), encoding="utf-8")
         # Not `-m datasette`: that would run a datasette.py of the directory one stands in.
         command = [sys.executable, "-c", DATASETTE, "serve", str(path), "-m", str(metadata)]
         if int(version("datasette").partition(".")[0]) >= 1:

@@ -1,7 +1,7 @@
 """The views of the file, one a `views/NAME.sql`: what describes them stands beside their SQL."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.resources import files
 from typing import NamedTuple
 
@@ -21,6 +21,15 @@ class View(NamedTuple):
     def sql(self) -> str:
         """What creates it."""
         return f"CREATE VIEW {self.name} AS {mark_of(self.name)}\n{self.query}"
+
+
+# Whatever can be in the way of a view: a trigger is in nobody's.
+SCHEMA = "SELECT name, coalesce(sql, '') FROM sqlite_master WHERE type != 'trigger'"
+
+
+def taken(schema: Iterable[tuple[str, str]]) -> set[str]:
+    """The names of views that bear something of the user's own, in a file of this SCHEMA."""
+    return {name.lower() for name, sql in schema if mark_of(name) not in sql} & {*VIEWS}
 
 
 def mark_of(name: str) -> str:

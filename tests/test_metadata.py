@@ -31,6 +31,7 @@ from pylon_to_sqlite.sandbox.api import Api
 from pylon_to_sqlite.sandbox.sample import fill
 from pylon_to_sqlite.sandbox.workspace import Workspace
 from pylon_to_sqlite.schema import BOOKKEEPING, FULL_TEXT, MIGRATED, TABLES
+from pylon_to_sqlite.serving import metadata_of
 from pylon_to_sqlite.store import Store
 from pylon_to_sqlite.streams import STREAMS
 from pylon_to_sqlite.views import VIEWS
@@ -323,7 +324,7 @@ def pages(path: Path, *wanted: str) -> Iterator[str]:
     """HTML of pages of a Datasette that serves the file with its metadata."""
 
     async def fetch() -> list[Any]:
-        datasette = Datasette([str(path)], metadata=metadata_for([path.stem]))
+        datasette = Datasette([str(path)], metadata=metadata_of(path))
         await datasette.invoke_startup()
         return [await datasette.client.get(one) for one in wanted]
 
@@ -353,6 +354,25 @@ def test_datasette_shows_it(pylon_db: Path, tmp_path: Path, name: str) -> None:
     # A reference shows the name of what it refers to.
     (account,) = rows(pylon_db, "SELECT name FROM accounts WHERE name LIKE 'Fjord%'")
     assert re.search(rf'/accounts/[^"]+">{account["name"]}</a>', issues)
+
+
+def test_what_is_the_users_own_is_shown_as_it_is(path: Path, api: Api, clock: FakeClock) -> None:
+    """Though it bears the name of a view, which has columns to sort by."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE tickets (seat TEXT)")
+        connection.execute("INSERT INTO tickets VALUES ('A1')")
+        connection.execute("CREATE VIEW issue_overview AS SELECT 'B2' AS seat")
+        connection.commit()
+    sync(path, api, clock)
+    told = metadata_of(path)
+    assert {*VIEWS} - {*told["databases"]["pylon"]["tables"]} == {"tickets", "issue_overview"}
+    tickets, overview, _ = pages(path, "/pylon/tickets", "/pylon/issue_overview", "/pylon/tags")
+    assert "A1</td>" in tickets
+    assert "B2</td>" in overview
+
+
+def test_metadata_is_told_of_a_file_that_is_not_there(tmp_path: Path) -> None:
+    assert metadata_of(tmp_path / "pylon.db") == metadata_for(["pylon"])
 
 
 @pytest.mark.parametrize("given", [{}, SENSIBLE], ids=["empty", "sensible"])
