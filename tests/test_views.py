@@ -13,6 +13,7 @@ from asking import QUERIES, answer, key_of, parameters
 from desk import Desk
 from mirroring import DAY, rows, sync
 
+from pylon_to_sqlite.file import inspect
 from pylon_to_sqlite.sandbox.api import Api
 from pylon_to_sqlite.sandbox.workspace import Workspace
 from pylon_to_sqlite.views import VIEWS
@@ -415,6 +416,13 @@ def test_reopened_issues(
         2: {"customer wrote after the resolution"},
         3: {"time as closed before"},
     }
+
+
+def test_views_are_no_tables_of_somebody_else(mirrored: Path) -> None:
+    """Else the demo would take its own sample for a file with other things in it."""
+    mirror = inspect(mirrored)
+    assert mirror is not None
+    assert mirror.other_tables == frozenset()
 
 
 @pytest.mark.parametrize("view", VIEWS)
