@@ -14,7 +14,7 @@ setup(
     license="Apache-2.0",
     packages=find_packages(include=["pylon_to_sqlite", "pylon_to_sqlite.*"]),
     package_data={
-        "pylon_to_sqlite": ["py.typed", "queries/*.sql"],
+        "pylon_to_sqlite": ["py.typed", "queries/*.sql", "views/*.sql"],
         "pylon_to_sqlite.plugin": ["static/*.css", "templates/*.html"],
         "pylon_to_sqlite.sandbox": ["**/*.json", "**/*.txt"],
     },
@@ -26,6 +26,7 @@ setup(
     install_requires=[
         "click",
         "datasette",
+        "datasette-vega",
         "httpx<1",
         "nh3",
         "sqlite-utils>=4.2,<5",

@@ -336,9 +336,9 @@ def status(db: Path, as_json: bool) -> None:
 @click.argument("db", type=db_path)
 def metadata(db: Path) -> None:
     """Print Datasette metadata for the file DB: descriptions, facets and canned queries."""
-    from pylon_to_sqlite.metadata import metadata_for
+    from pylon_to_sqlite.serving import metadata_of
 
-    click.echo(json.dumps(metadata_for([db.stem]), indent=4))
+    click.echo(json.dumps(metadata_of(db), indent=4))
 
 
 # Not -h, which to Datasette means --host.

@@ -1,15 +1,29 @@
-"""Datasette over a mirror, which its plugin describes."""
+"""Datasette over a mirror, which its plugin describes; and that as metadata, for a file."""
 
 import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from pylon_to_sqlite import file
+from pylon_to_sqlite.errors import Unusable
+from pylon_to_sqlite.metadata import metadata_for
+from pylon_to_sqlite.views import SCHEMA, taken
 
 # Not `-m`: that would run a datasette.py of the directory one stands in.
 DATASETTE = "import sys; sys.path.remove(''); from pylon_to_sqlite.opening import main; main()"
+
+
+def metadata_of(path: Path) -> dict[str, Any]:
+    """Metadata for the file at `path`, which need not be a mirror yet; of what is the user's own
+    in it, nothing is told."""
+    names: set[str] = set()
+    with suppress(Unusable), file.reading(path) as connection:
+        names = taken(connection.execute(SCHEMA))
+    return metadata_for([path.stem], names)
 
 
 def serve(path: Path, arguments: Sequence[str]) -> int:

@@ -24,7 +24,7 @@ FLOORS = (
     ("run", "sync", "children", "lookups", "reconcile", "status", "serving", "raw"),
     ("client", "answers", "lanes", "file", "auth", "metadata", "store"),
     SQL,
-    ("plan", "rows", "limits", "address", "full_text"),
+    ("plan", "rows", "limits", "address", "full_text", "views"),
     (
         *("schema", "streams", "support_streams", "further_streams", "stream"),
         *("errors", "values", "text"),
@@ -95,7 +95,7 @@ PLUGIN_FLOORS = (
 PLUGIN_FLOOR = {
     module: len(PLUGIN_FLOORS) - at for at, floor in enumerate(PLUGIN_FLOORS) for module in floor
 }
-PLUGIN_KNOWS = {"metadata", "text"}
+PLUGIN_KNOWS = {"metadata", "text", "views"}
 
 LONGEST = 400
 

@@ -10,7 +10,7 @@ from markupsafe import escape
 
 from pylon_to_sqlite.metadata import metadata_for
 from pylon_to_sqlite.plugin.links import overview_path
-from pylon_to_sqlite.plugin.mirrors import find, is_all, known
+from pylon_to_sqlite.plugin.mirrors import find, is_all, known, taken_of
 
 # What of a table Datasette 1.0 takes from its configuration, where 0.65 took it from metadata. Not
 # "allow": who may not see the view that a full-text index reads may not search there either.
@@ -20,14 +20,14 @@ _WORDS = {"description", "description_html"}
 
 
 @cache
-def _all() -> dict[str, Any]:
-    return metadata_for(["it"])
+def _all(taken: frozenset[str] = frozenset()) -> dict[str, Any]:
+    return metadata_for(["it"], taken)
 
 
 @cache
-def _mirror() -> dict[str, Any]:
+def _mirror(taken: frozenset[str]) -> dict[str, Any]:
     """A mirror's metadata, without its queries."""
-    told = _all()["databases"]["it"]
+    told = _all(taken)["databases"]["it"]
     return {key: told[key] for key in told if key != "queries"}
 
 
@@ -65,7 +65,7 @@ def metadata(datasette: Any, key: str | None) -> dict[str, Any]:
 
 
 def _database(datasette: Any, name: str, mine: dict[str, Any], is_brief: bool) -> dict[str, Any]:
-    told = dict(_mirror())
+    told = dict(_mirror(taken_of(datasette, name)))
     theirs = mine.get("tables") or {}
     told["tables"] = {
         table: _table(described, theirs.get(table) or {}, is_brief)
@@ -117,11 +117,12 @@ async def describe(datasette: Any) -> None:
     for name in found:
         await _describe_database(datasette, name)
         await _add_queries(datasette, name)
-    datasette.config = _configured(datasette.config, found)
+    taken = {name: taken_of(datasette, name) for name in found}
+    datasette.config = _configured(datasette.config, taken)
 
 
 async def _describe_database(datasette: Any, name: str) -> None:
-    told = _mirror()
+    told = _mirror(taken_of(datasette, name))
     if not (await datasette.get_database_metadata(name)).keys() & _WORDS:
         await datasette.set_database_metadata(name, "description", told["description"])
     columns: list[tuple[str, ...]] = []
@@ -161,15 +162,15 @@ async def _add_queries(datasette: Any, database: str) -> None:
             await datasette.add_query(database, name, source="plugin", is_trusted=True, **query)
 
 
-def _configured(config: dict[str, Any] | None, names: list[str]) -> dict[str, Any]:
+def _configured(config: dict[str, Any] | None, taken: dict[str, frozenset[str]]) -> dict[str, Any]:
     """The user's configuration, with what is said of tables added where the user says nothing.
 
     There is no other way to tell Datasette 1.0 of facets, sort orders, labels and hidden tables."""
     told = copy.deepcopy(config or {})
     databases = told.setdefault("databases", {})
-    for name in names:
+    for name in taken:
         tables = databases.setdefault(name, {}).setdefault("tables", {})
-        for table, described in _mirror()["tables"].items():
+        for table, described in _mirror(taken[name])["tables"].items():
             mine = tables.setdefault(table, {})
             is_sorted = bool(_SORTS & mine.keys())
             for key in _CONFIGURED:

@@ -6,20 +6,32 @@ from weakref import WeakKeyDictionary
 
 from datasette.database import QueryInterrupted
 
-# By Datasette; several live in one process only in tests.
-_FOUND: WeakKeyDictionary[Any, list[str]] = WeakKeyDictionary()
+from pylon_to_sqlite.views import SCHEMA, taken
+
+# By Datasette, of which several live in one process only in tests: each mirror, with the names of
+# views that are taken there by something of the user's own.
+_FOUND: WeakKeyDictionary[Any, dict[str, frozenset[str]]] = WeakKeyDictionary()
 
 
 async def find(datasette: Any) -> list[str]:
     """The names of the databases that are mirrors; from here on they are known."""
-    found = [name for name, one in datasette.databases.items() if await is_mirror(one)]
+    found = {
+        name: frozenset(taken(tuple(row) for row in (await one.execute(SCHEMA)).rows))
+        for name, one in datasette.databases.items()
+        if await is_mirror(one)
+    }
     _FOUND[datasette] = found
-    return found
+    return list(found)
 
 
 def known(datasette: Any) -> list[str]:
     """The mirrors that were there when Datasette started."""
-    return _FOUND.get(datasette, [])
+    return list(_FOUND.get(datasette, ()))
+
+
+def taken_of(datasette: Any, name: str) -> frozenset[str]:
+    """The names of views of ours that bear something of the user's own in a mirror."""
+    return _FOUND.get(datasette, {}).get(name, frozenset())
 
 
 def is_all(datasette: Any) -> bool:
