@@ -214,6 +214,19 @@ def test_no_page_of_a_database_that_is_not_there(mirror: Path, wanted: str) -> N
     assert answer.status_code == 404
 
 
+def test_a_table_of_the_user_s_that_bears_the_name_of_a_view_is_the_user_s(mirror: Path) -> None:
+    with closing(sqlite3.connect(mirror)) as connection:
+        connection.execute("DROP VIEW conversations")
+        connection.execute("CREATE TABLE conversations (id INTEGER PRIMARY KEY, state TEXT)")
+        connection.commit()
+    told = TOLD["databases"]["x"]["tables"]
+    mine, ours = (
+        html.unescape(a.text) for a in visit(mirror, "/pylon/conversations", "/pylon/tickets")
+    )
+    assert told["conversations"]["description"] not in mine
+    assert told["tickets"]["description"] in ours
+
+
 def test_a_file_that_only_looks_like_a_mirror_is_none(tmp_path: Path) -> None:
     path = tmp_path / "x.db"
     with closing(sqlite3.connect(path)) as connection:
