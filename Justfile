@@ -29,6 +29,10 @@ docs:
     {{ bin }}/cog -r README.md
     {{ bin }}/python -c 'import json; from pylon_to_sqlite.metadata import USUAL_NAMES, metadata_for; print(json.dumps(metadata_for(USUAL_NAMES), indent=4))' > metadata.json
 
+# Make the pictures of the README again; needs a Chromium
+screenshots:
+    {{ bin }}/python tests/screenshots.py
+
 # Mirror the sample workspace and open it in Datasette
 demo:
     {{ bin }}/pylon-to-sqlite demo

@@ -14,19 +14,34 @@ setup(
     license="Apache-2.0",
     packages=find_packages(include=["pylon_to_sqlite", "pylon_to_sqlite.*"]),
     package_data={
-        "pylon_to_sqlite": ["py.typed", "queries/*.sql"],
+        "pylon_to_sqlite": ["py.typed", "queries/*.sql", "views/*.sql"],
+        "pylon_to_sqlite.plugin": ["static/*.css", "templates/*.html"],
         "pylon_to_sqlite.sandbox": ["**/*.json", "**/*.txt"],
     },
-    entry_points={"console_scripts": ["pylon-to-sqlite=pylon_to_sqlite.cli:cli"]},
+    entry_points={
+        "console_scripts": ["pylon-to-sqlite=pylon_to_sqlite.cli:cli"],
+        "datasette": ["pylon_to_sqlite=pylon_to_sqlite.plugin"],
+    },
     python_requires=">=3.10",
     install_requires=[
         "click",
         "datasette",
+        "datasette-vega",
         "httpx<1",
+        "nh3",
         "sqlite-utils>=4.2,<5",
     ],
     extras_require={
-        "test": ["cogapp", "hypothesis", "mypy", "pytest", "pytest-xdist", "respx", "ruff"],
+        "test": [
+            "cogapp",
+            "html5lib",
+            "hypothesis",
+            "mypy",
+            "pytest",
+            "pytest-xdist",
+            "respx",
+            "ruff",
+        ],
     },
     classifiers=[
         "Development Status :: 4 - Beta",

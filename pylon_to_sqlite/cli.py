@@ -329,9 +329,9 @@ def status(db: Path, as_json: bool) -> None:
 @click.argument("db", type=db_path)
 def metadata(db: Path) -> None:
     """Print Datasette metadata for the file DB: descriptions, facets and canned queries."""
-    from pylon_to_sqlite.metadata import metadata_for
+    from pylon_to_sqlite.serving import metadata_of
 
-    click.echo(json.dumps(metadata_for([db.stem]), indent=4))
+    click.echo(json.dumps(metadata_of(db), indent=4))
 
 
 # Not -h, which to Datasette means --host.
@@ -339,9 +339,9 @@ def metadata(db: Path) -> None:
 @click.argument("db", type=db_path)
 @click.argument("datasette_args", metavar="[DATASETTE ARGS]...", nargs=-1, type=click.UNPROCESSED)
 def serve(db: Path, datasette_args: tuple[str, ...]) -> None:
-    """Open the file DB in Datasette, on this machine only, with its metadata.
+    """Open the file DB in Datasette, on this machine only, with its overview and conversations.
 
-    What follows DB goes to Datasette, such as --open or --port 8002.
+    What follows DB goes to Datasette, such as --open (the overview, in a browser) or --port 8002.
     """
     from pylon_to_sqlite.serving import serve as serve_
 
@@ -351,8 +351,10 @@ def serve(db: Path, datasette_args: tuple[str, ...]) -> None:
 @cli.command()
 @click.argument("db", type=db_path, default=Path("pylon-demo.db"))
 @click.option("--no-serve", is_flag=True, help="Only make the file.")
-def demo(db: Path, no_serve: bool) -> None:
-    """Mirror a sample workspace into DB (pylon-demo.db by default), then open it in Datasette.
+@click.option("-o", "--open", "is_opened", is_flag=True, help="Open the overview in a browser.")
+def demo(db: Path, no_serve: bool, is_opened: bool) -> None:
+    """Mirror a sample workspace into DB (pylon-demo.db by default), then open it in Datasette,
+    which tells where its overview is.
 
     The workspace is served on this machine; nothing leaves it and no token is needed. A DB that
     holds an earlier sample is made anew, any other is left alone.
@@ -369,5 +371,5 @@ def demo(db: Path, no_serve: bool) -> None:
     if outcome.failed:
         sys.exit(FAILED)
     if not no_serve:
-        sys.exit(serve_(db, ()))
+        sys.exit(serve_(db, ["--open"] if is_opened else []))
     click.echo(f"Look at it with: pylon-to-sqlite serve {os.fspath(db)}", err=True)

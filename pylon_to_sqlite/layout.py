@@ -1,4 +1,4 @@
-"""Tables, indexes and full text of the file: created, or brought up to date where an earlier
+"""Tables, indexes, full text and views of the file: created, or brought up to date where an earlier
 version made them. Everything here belongs inside one transaction of the caller's."""
 
 from collections.abc import Mapping
@@ -13,12 +13,14 @@ from pylon_to_sqlite.schema import (
     BOOKKEEPING,
     FULL_TEXT,
     INDEXES,
+    PARTIAL_INDEXES,
     PLACEHOLDER,
     SQL_TYPES,
     TABLES,
     Table,
 )
 from pylon_to_sqlite.stream import Column, Stream
+from pylon_to_sqlite.views import SCHEMA, VIEWS, mark_of, taken
 
 
 def lay_out(db: Database, now: str) -> None:
@@ -39,6 +41,7 @@ def lay_out(db: Database, now: str) -> None:
         _create_full_text(db, name, dict(known))
     if "attachments" not in there:
         fill(db, now)
+    _create_views(db)
 
 
 def columns_of(db: Database, table: str) -> dict[str, str]:
@@ -128,6 +131,9 @@ def _index(db: Database, table: Table) -> None:
     for columns in sorted(indexes):
         name = "_".join(("idx", table.name, *columns))
         db.execute(f"CREATE INDEX IF NOT EXISTS {name} ON {table.name} ({', '.join(columns)})")
+    for name, (on, parts, where) in PARTIAL_INDEXES.items():
+        if on == table.name:
+            db.execute(f"CREATE INDEX IF NOT EXISTS {name} ON {on} ({parts}) WHERE {where}")
     if isinstance(table.source, Stream) and table.source.by_id:
         # Whom to look up is asked often, and they are few.
         db.execute(
@@ -147,3 +153,16 @@ def _create_full_text(db: Database, table: str, there: Mapping[str, str | None])
         return
     for sql in (*full_text.dropped(table), *wanted.values(), full_text.filled(table)):
         db.execute(sql)
+
+
+def _create_views(db: Database) -> None:
+    """Create the views that are not there, or not as they should be, and remove what only an
+    earlier version had. Whatever else bears the name of one is somebody's own and stays."""
+    there = db.execute(SCHEMA).fetchall()
+    ours = {name: sql for name, sql in there if mark_of(name) in sql}
+    for name, sql in ours.items():
+        if name not in VIEWS or sql != VIEWS[name].sql:
+            db.execute(f"DROP VIEW {quoted(name)}")
+    for name in VIEWS.keys() - taken(there):
+        if ours.get(name) != VIEWS[name].sql:
+            db.execute(VIEWS[name].sql)

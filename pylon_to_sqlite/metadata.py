@@ -1,12 +1,14 @@
 """Datasette's metadata, from streams, schema and queries. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from importlib.resources import files
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 from pylon_to_sqlite.full_text import index_of, view_of
 from pylon_to_sqlite.schema import BOOKKEEPING, FULL_TEXT, MIGRATED, TABLES, Table
 from pylon_to_sqlite.stream import Stream
+from pylon_to_sqlite.views import VIEWS, View
 
 # The names that the README and other people's recipes give the file.
 USUAL_NAMES = ("pylon", "db")
@@ -35,6 +37,12 @@ FACETS: dict[str, list[str]] = {
     "task_comments": ["is_internal"],
     "tasks": ["status", "project_id", "assignee_user_id"],
     "users": ["role_id"],
+    "calls_overview": ["account", "source"],
+    "conversations": ["state", "team"],
+    "issue_feedback": ["type", "state", "team"],
+    "issue_overview": ["type", "status", "team", "assignee"],
+    "survey_answers_overview": ["survey", "prompt"],
+    "tickets": ["state", "team"],
 }
 SORT_DESCENDING: dict[str, str] = {
     "accounts": "latest_customer_activity_time",
@@ -46,16 +54,43 @@ SORT_DESCENDING: dict[str, str] = {
     "knowledge_base_articles": "last_edited_at",
     "survey_responses": "submitted_at",
     "tasks": "updated_at",
+    "calls_overview": "start_time",
+    "conversations": "created_at",
+    "issue_feedback": "created_at",
+    "issue_overview": "created_at",
+    "private_notes": "timestamp",
+    "public_messages": "timestamp",
+    "survey_answers_overview": "submitted_at",
+    "tickets": "created_at",
 }
 
 
 class Query(NamedTuple):
-    """A canned query: the lines of its first comment are its title and its description."""
+    """A canned query: the lines of its first comment are its title, its description, and its chart
+    where it opens with one: the mark, the columns of both axes with their types, and those that
+    tell colours and sizes."""
 
     name: str
     title: str
     description: str
     sql: str
+    chart: str = ""
+
+    @property
+    def fragment(self) -> str:
+        """The end of its address, by which datasette-vega draws the chart."""
+        if not self.chart:
+            return ""
+        mark, x, y, *more = self.chart.split()
+        said = {"mark": mark}
+        for axis, column in (("x", x), ("y", y)):
+            said[f"{axis}_column"], _, said[f"{axis}_type"] = column.partition(":")
+        said |= {
+            f"{what}_column": column
+            for what, column in zip(("color", "size"), more, strict=False)
+            if column != "-"
+        }
+        return urlencode({f"g.{name}": value for name, value in said.items()})
 
 
 def queries() -> Iterator[Query]:
@@ -66,26 +101,19 @@ def queries() -> Iterator[Query]:
             yield _query(path.name.removesuffix(".sql"), path.read_text(encoding="utf-8"))
 
 
-def metadata_for(names: Sequence[str]) -> dict[str, Any]:
-    """Metadata for database files of these names, without their `.db`."""
+def metadata_for(names: Sequence[str], taken: Collection[str] = ()) -> dict[str, Any]:
+    """Metadata for database files of these names, without their `.db`. Of the views that are
+    `taken`, for something of the user's own bears their name, it tells nothing."""
     database = {
         "description": "A mirror of a Pylon workspace, made by pylon-to-sqlite.",
         "tables": {
             **{table.name: _table(table) for table in TABLES.values()},
+            **{view.name: _view(view) for view in VIEWS.values() if view.name not in taken},
             **{name: {"hidden": True} for name in (*BOOKKEEPING, MIGRATED)},
             # Datasette hides full-text indexes itself, but no views.
             **{view_of(name): {"allow": False} for name in FULL_TEXT},
         },
-        "queries": {
-            query.name: {
-                "title": query.title,
-                "description": query.description,
-                "sql": query.sql,
-                # The answer comes first; Datasette has a link that shows the SQL.
-                "hide_sql": True,
-            }
-            for query in queries()
-        },
+        "queries": {query.name: _told(query) for query in queries()},
     }
     return {
         "title": "Pylon",
@@ -113,10 +141,34 @@ def _table(table: Table) -> dict[str, Any]:
     return described
 
 
+def _view(view: View) -> dict[str, Any]:
+    described: dict[str, Any] = {"description": view.description, "columns": dict(view.columns)}
+    if view.name in FACETS:
+        described["facets"] = FACETS[view.name]
+    described["sort_desc"] = SORT_DESCENDING[view.name]
+    return described
+
+
+def _told(query: Query) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "title": query.title,
+        "description": query.description,
+        "sql": query.sql,
+        # The answer comes first; Datasette has a link that shows the SQL.
+        "hide_sql": True,
+    }
+    if query.chart:
+        told["fragment"] = query.fragment
+    return told
+
+
 def _query(name: str, text: str) -> Query:
     lines = text.splitlines()
     comment = []
     while lines and lines[0].startswith("--"):
         comment.append(lines.pop(0).removeprefix("--").strip())
     title, *description = comment
-    return Query(name, title, " ".join(description), "\n".join(lines).strip())
+    chart = ""
+    if description and description[-1].startswith("chart: "):
+        chart = description.pop().removeprefix("chart: ")
+    return Query(name, title, " ".join(description), "\n".join(lines).strip(), chart)

@@ -62,21 +62,36 @@ ATTACHMENTS = (
 )
 
 # Beside the keys and every column that refers to another table. Where an index holds all that a
-# question needs, 100,000 issues with their bodies are not read for it.
+# question needs, 100,000 issues with their bodies and a million messages are not read for it.
 _LIVE = ("deleted_at", "placeholder")
+_OF = ("id", "type", "source", "account_id", "assignee_id", "team_id")
+_WRITTEN = ("is_private", "deleted_at", "author_contact_id", "author_user_id")
 INDEXES: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("issues", ("created_at", "type", "first_response_seconds", "resolution_seconds", *_LIVE)),
-    ("issues", ("state", "assignee_id", "created_at", "latest_message_time", *_LIVE)),
-    ("issues", ("created_at", "id")),
+    (
+        "issues",
+        (
+            *("created_at", *_OF, "state", "first_response_seconds", "resolution_seconds"),
+            *("resolution_time", *_LIVE),
+        ),
+    ),
+    ("issues", ("state", *_OF[4:], "created_at", "latest_message_time", "id", "type", *_LIVE)),
+    ("issues", ("resolution_time", "id", "type", "team_id", "resolution_seconds", *_LIVE)),
     ("issues", ("updated_at",)),
+    ("issues", ("id", "updated_at", *_LIVE)),
     ("issues", ("number",)),
-    ("issue_messages", ("issue_id", "timestamp")),
-    ("issue_messages", ("timestamp",)),
+    ("issue_messages", ("issue_id", "timestamp", *_WRITTEN)),
+    ("issue_messages", ("timestamp", *_WRITTEN, "issue_id")),
     ("issue_tags", ("tag",)),
-    ("issue_custom_fields", ("slug", "value")),
+    ("issue_custom_fields", ("slug", "value", "issue_id")),
     ("account_tags", ("tag",)),
     ("account_domains", ("domain",)),
 )
+
+# By name, indexes of the few rows that a question asks for: their table, columns and condition.
+_GONE = "deleted_at IS NOT NULL OR placeholder = 1"
+PARTIAL_INDEXES: Mapping[str, tuple[str, str, str]] = {
+    "idx_issues_gone": ("issues", "id, deleted_at, placeholder", _GONE),
+}
 
 # The columns whose words can be searched for.
 FULL_TEXT: Mapping[str, tuple[str, ...]] = {

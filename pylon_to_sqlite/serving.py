@@ -1,18 +1,29 @@
-"""Datasette over a mirror, with its metadata."""
+"""Datasette over a mirror, which its plugin describes; and that as metadata, for a file."""
 
-import json
 import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
+from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from typing import Any
 
 from pylon_to_sqlite import file
+from pylon_to_sqlite.errors import Unusable
 from pylon_to_sqlite.metadata import metadata_for
+from pylon_to_sqlite.views import SCHEMA, taken
 
-DATASETTE = "import sys; sys.path.remove(''); from datasette.cli import cli; cli()"
+# Not `-m`: that would run a datasette.py of the directory one stands in.
+DATASETTE = "import sys; sys.path.remove(''); from pylon_to_sqlite.opening import main; main()"
+
+
+def metadata_of(path: Path) -> dict[str, Any]:
+    """Metadata for the file at `path`, which need not be a mirror yet; of what is the user's own
+    in it, nothing is told."""
+    names: set[str] = set()
+    with suppress(Unusable), file.reading(path) as connection:
+        names = taken(connection.execute(SCHEMA))
+    return metadata_for([path.stem], names)
 
 
 def serve(path: Path, arguments: Sequence[str]) -> int:
@@ -20,24 +31,16 @@ def serve(path: Path, arguments: Sequence[str]) -> int:
     Datasette failed, for its own exit statuses mean other things than ours."""
     with file.reading(path):
         pass
-    path = path.resolve()
-    with TemporaryDirectory(prefix="pylon-to-sqlite-") as directory:
-        metadata = Path(directory) / "metadata.json"
-        metadata.write_text(json.dumps(metadata_for([path.stem])), encoding="utf-8")
-        # Not `-m datasette`: that would run a datasette.py of the directory one stands in.
-        command = [sys.executable, "-c", DATASETTE, "serve", str(path), "-m", str(metadata)]
-        if int(version("datasette").partition(".")[0]) >= 1:
-            # Datasette 1.0 reads canned queries from its configuration only.
-            command += ["-c", str(metadata)]
-        # A session of its own, so that a signal reaches it once, whoever it was sent to.
-        process = subprocess.Popen([*command, *arguments], start_new_session=True)
-        is_ended: list[int] = []
+    command = [sys.executable, "-c", DATASETTE, str(path.resolve()), *arguments]
+    # A session of its own, so that a signal reaches it once, whoever it was sent to.
+    process = subprocess.Popen(command, start_new_session=True)
+    is_ended: list[int] = []
 
-        def end(number: int, _: object) -> None:
-            is_ended.append(number)
-            process.terminate()
+    def end(number: int, _: object) -> None:
+        is_ended.append(number)
+        process.terminate()
 
-        for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(one, end)
-        status = process.wait()
-        return 0 if is_ended or status == 0 else 1
+    for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(one, end)
+    status = process.wait()
+    return 0 if is_ended or status == 0 else 1

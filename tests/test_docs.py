@@ -11,11 +11,13 @@ from conftest import FakeClock
 from mirroring import rows, sync
 
 from pylon_to_sqlite import cli, exits
+from pylon_to_sqlite.metadata import Query, queries
 from pylon_to_sqlite.sandbox.api import Api
 from pylon_to_sqlite.sandbox.sample import fill
 from pylon_to_sqlite.sandbox.workspace import Workspace
 from pylon_to_sqlite.schema import TABLES
 from pylon_to_sqlite.streams import STREAMS
+from pylon_to_sqlite.views import VIEWS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -54,9 +56,21 @@ def test_every_table_is_in_the_schema(table: str) -> None:
     assert f"<summary><code>{table}</code> " in README
 
 
-def test_there_are_ten_questions() -> None:
-    assert len(QUESTIONS) == 10 + len(["the one about searching for words"])
-    assert len(re.findall(r"^\*\*\d+\. [^*]+\*\*$", README, re.MULTILINE)) == 10
+def test_there_are_five_questions() -> None:
+    assert len(QUESTIONS) == 5 + len(["the one about searching for words"])
+    assert len(re.findall(r"^\*\*\d+\. [^*]+\*\*$", README, re.MULTILINE)) == 5
+
+
+@pytest.mark.parametrize("query", [*queries()], ids=lambda query: query.name)
+def test_every_query_is_named_with_its_chart(query: Query) -> None:
+    """Those that open with a chart are marked so."""
+    assert f"`{query.name}`" in README
+    assert bool(re.search(rf"`{query.name}`( and `\w+`)? ▂▅▃", README)) == bool(query.chart)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_view_is_named(view: str) -> None:
+    assert re.search(rf"^\|.*`{view}`.* \|", README, re.MULTILINE)
 
 
 @pytest.mark.parametrize("sql", QUESTIONS, ids=range(1, len(QUESTIONS) + 1))
@@ -66,6 +80,10 @@ def test_each_question_has_an_answer(sql: str, pylon_db: Path) -> None:
 
 @pytest.mark.parametrize("sql", QUESTIONS, ids=range(1, len(QUESTIONS) + 1))
 def test_each_question_asks_for_live_rows(sql: str) -> None:
+    if any(f"FROM {view}\n" in sql for view in VIEWS):
+        # Views have no others.
+        assert " JOIN " not in sql
+        return
     for clause in ("deleted_at IS NULL", "placeholder = 0"):
         assert clause in sql
     if "issue_messages" in sql:
@@ -110,10 +128,22 @@ def test_commands_that_are_shown_exist() -> None:
 
 def test_what_is_linked_is_there() -> None:
     linked = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
+    linked += re.findall(r'<img src="([^"]+)"', README)
     assert {"docs/demo.png", "CHANGELOG.md", "LICENSE"} <= set(linked)
     for path in linked:
         assert (ROOT / path).is_file()
-    assert (ROOT / "docs" / "demo.png").stat().st_size < 300_000
+    pictures = {f"docs/{path.name}" for path in (ROOT / "docs").glob("*.png")}
+    assert pictures == {path for path in linked if path.endswith(".png")}
+    for path in pictures:
+        assert (ROOT / path).stat().st_size < 300_000
+
+
+def test_links_inside_the_readme_lead_somewhere() -> None:
+    headings = re.findall(r"^#+ (.+)$", README, re.MULTILINE)
+    places = {re.sub(r"[^a-z0-9 -]", "", one.lower()).replace(" ", "-") for one in headings}
+    inside = set(re.findall(r"\]\(#([^)]+)\)", README))
+    assert inside
+    assert inside <= places
 
 
 def test_the_changelog_names_the_version() -> None:

@@ -23,14 +23,14 @@ SQL = (
 # From the top; whatever stands on one floor does not know the others there.
 FLOORS = (
     ("__main__",),
-    ("cli", "display", "download_options", "exits", "options"),
+    ("cli", "display", "download_options", "exits", "opening", "options"),
     (
         *("estimate", "run", "sync", "children", "walks", "lookups", "reconcile", "reading"),
         *("gather", "status", "serving", "raw"),
     ),
     ("client", "downloads", "folder", "answers", "lanes", "file", "auth", "metadata", "store"),
     SQL,
-    ("choice", "plan", "rows", "limits", "address", "reach", "full_text"),
+    ("choice", "plan", "rows", "limits", "address", "reach", "full_text", "views"),
     (
         *("schema", "streams", "support_streams", "further_streams", "optional_streams", "stream"),
         *("errors", "values", "text", "unsigned"),
@@ -107,14 +107,31 @@ OUTSIDE = {
     "httpx": {"client", "downloads"},
     "sqlite_utils": {*SQL, "store"} - {"transactions"},
     "sqlite3": {"file", "purge", "run", "status", "store", "transactions"},
-    "click": {"cli", "display", "download_options", "exits", "options"},
+    "click": {"cli", "display", "download_options", "exits", "opening", "options"},
+    "datasette": {"opening"},
     "subprocess": {"serving"},
 }
+
+# The plugin is a house of its own, from the top; of the rest it knows what describes a mirror.
+PLUGIN_FLOORS = (
+    ("__init__",),
+    ("views", "described"),
+    ("overview", "facts"),
+    ("figures", "conversation"),
+    ("pages", "links"),
+    ("access", "mirrors", "charts", "words"),
+    ("sanitise",),
+)
+PLUGIN_FLOOR = {
+    module: len(PLUGIN_FLOORS) - at for at, floor in enumerate(PLUGIN_FLOORS) for module in floor
+}
+PLUGIN_KNOWS = {"metadata", "text", "views"}
 
 LONGEST = 400
 
 MODULES = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")
 SANDBOX = sorted((PACKAGE / "sandbox").rglob("*.py"))
+PLUGIN = sorted((PACKAGE / "plugin").glob("*.py"))
 
 
 def imported(path: Path) -> Iterator[str]:
@@ -134,7 +151,7 @@ def ours(path: Path) -> set[str]:
     """The parts of the package that a module imports: modules by name, or "sandbox"."""
     names = (name.split(".") for name in imported(path))
     found = {name[1] for name in names if name[0] == NAME and len(name) > 1}
-    return found & {*MODULES, "sandbox"}
+    return found & {*MODULES, "plugin", "sandbox"}
 
 
 def test_every_module_has_its_floor() -> None:
@@ -143,7 +160,7 @@ def test_every_module_has_its_floor() -> None:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_imports_point_down(module: str) -> None:
-    for other in ours(PACKAGE / f"{module}.py") - {"sandbox", module}:
+    for other in ours(PACKAGE / f"{module}.py") - {"plugin", "sandbox", module}:
         below = FLOOR[other] < FLOOR[module]
         assert below or (module, other) in BESIDE, f"{module} imports {other}"
 
@@ -172,6 +189,23 @@ def test_the_sandbox_stands_alone(path: Path) -> None:
     # looks at the file that it is to make.
     allowed = {"errors", "file"} if path.stem == "demo" else set()
     assert ours(path) <= {"sandbox", *allowed}
+
+
+@pytest.mark.parametrize("path", PLUGIN, ids=lambda path: path.stem)
+def test_the_plugin_is_built_so_too(path: Path) -> None:
+    names = (name.split(".") for name in imported(path))
+    inside = {name[2] for name in names if name[:2] == [NAME, "plugin"] and len(name) > 2}
+    for other in inside & set(PLUGIN_FLOOR):
+        assert PLUGIN_FLOOR[other] < PLUGIN_FLOOR[path.stem], f"{path.stem} imports {other}"
+    assert ours(path) <= {"plugin", *PLUGIN_KNOWS}
+
+
+def test_every_part_of_the_plugin_has_its_floor() -> None:
+    assert sorted(PLUGIN_FLOOR) == [path.stem for path in PLUGIN]
+
+
+def test_nothing_but_datasette_knows_the_plugin() -> None:
+    assert [module for module in MODULES if "plugin" in ours(PACKAGE / f"{module}.py")] == []
 
 
 def test_only_the_command_line_knows_the_sandbox() -> None:

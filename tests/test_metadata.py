@@ -6,50 +6,51 @@ import json
 import re
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing
-from itertools import pairwise
 from pathlib import Path
-from statistics import median
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import pytest
+from asking import QUERIES, answer, parameters
 from conftest import FakeClock
 from datasette.app import Datasette
 from desk import open_desk
-from mirroring import rows, sync
+from mirroring import DAY, rows, sync
 
-from pylon_to_sqlite.full_text import index_of, view_of
+from pylon_to_sqlite.full_text import index_of, shadows, view_of
 from pylon_to_sqlite.metadata import (
     FACETS,
     SORT_DESCENDING,
     USUAL_NAMES,
     Query,
     metadata_for,
-    queries,
 )
 from pylon_to_sqlite.sandbox.api import Api
 from pylon_to_sqlite.sandbox.sample import fill
 from pylon_to_sqlite.sandbox.workspace import Workspace
 from pylon_to_sqlite.schema import BOOKKEEPING, FULL_TEXT, MIGRATED, TABLES
+from pylon_to_sqlite.serving import metadata_of
+from pylon_to_sqlite.store import Store
+from pylon_to_sqlite.streams import STREAMS
+from pylon_to_sqlite.views import VIEWS
 
 ROOT = Path(__file__).parent.parent
-QUERIES = {query.name: query for query in queries()}
-
-# Parameters with which each query has something to answer on the sample.
+# Some parameters with which queries have something to answer on the sample.
 SENSIBLE = {
+    "agents_replies": {"since": "2026-03-01", "until": "2026-06-01"},
     "conversation_by_number": {"number": "1"},
     "conversations_vs_tickets": {"since": "2026-03-01", "until": "2026-06-01"},
+    "custom_field_breakdown": {"slug": "priority"},
     "issues_by_state_and_assignee": {"closed": "1"},
     "public_messages_matching": {"words": "sync thanks"},
+    "public_messages_of_account": {"account": "fjord"},
     "public_messages_of_issue": {"number": "1"},
-}
-# Those that need no parameter to have an answer.
-OVERVIEWS = {
-    "conversations_vs_tickets",
-    "issues_by_state_and_assignee",
-    "public_messages_matching",
+    "quiet_accounts": {"days": "10"},
+    "search_everywhere": {"words": "sync", "private": "1"},
+    "unanswered_messages": {"hours": "1.5"},
+    "who_writes_when": {"utc_offset": "-3.5"},
 }
 
 each_query = pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES)
@@ -68,13 +69,6 @@ def pylon_db(sample: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Pat
     path = tmp_path_factory.mktemp("sample") / "pylon.db"
     sync(path, Api(sample, allowance=None), FakeClock())
     return path
-
-
-def answer(path: Path, query: Query, **given: str) -> list[dict[str, Any]]:
-    """What a canned query gives; as in Datasette, what is not given is empty."""
-    names = re.findall(r":(\w+)", query.sql)
-    assert set(given) <= set(names)
-    return rows(path, query.sql, {**dict.fromkeys(names, ""), **given})
 
 
 def test_metadata_json_is_up_to_date() -> None:
@@ -102,10 +96,10 @@ def test_everything_in_the_file_is_described_or_hidden(pylon_db: Path) -> None:
         *BOOKKEEPING,
         MIGRATED,
     }
-    assert there == {*TABLES, *BOOKKEEPING, MIGRATED, *map(view_of, FULL_TEXT)}
+    assert there == {*TABLES, *VIEWS, *BOOKKEEPING, MIGRATED, *map(view_of, FULL_TEXT)}
     for name in (*BOOKKEEPING, MIGRATED):
         assert told[name] == {"hidden": True}
-    for name in TABLES:
+    for name in (*TABLES, *VIEWS):
         columns = {row["name"] for row in rows(pylon_db, f"PRAGMA table_info({name})")}
         assert described(told[name]["description"]), name
         assert set(told[name]["columns"]) == columns
@@ -116,7 +110,13 @@ def test_everything_in_the_file_is_described_or_hidden(pylon_db: Path) -> None:
 
 def test_facets_and_sorting_name_columns_that_exist() -> None:
     for name, columns in [*FACETS.items(), *((k, [v]) for k, v in SORT_DESCENDING.items())]:
-        assert set(columns) <= {column.name for column in TABLES[name].columns}, name
+        there = VIEWS[name].columns if name in VIEWS else columns_of(name)
+        assert set(columns) <= {*there}, name
+    assert {*VIEWS} <= {*SORT_DESCENDING}
+
+
+def columns_of(table: str) -> set[str]:
+    return {column.name for column in TABLES[table].columns}
 
 
 @each_query
@@ -127,56 +127,136 @@ def test_query_is_described(query: Query) -> None:
     assert query.sql.startswith(("SELECT", "WITH"))
 
 
-def test_no_query_is_named_like_a_table() -> None:
-    assert not set(QUERIES) & {*TABLES, *BOOKKEEPING}
+def test_no_name_shadows_another() -> None:
+    """Datasette shows the query where one is named like a table or view."""
+    indexes = [name for table in FULL_TEXT for name in shadows(table)]
+    names = [*TABLES, *BOOKKEEPING, MIGRATED, *VIEWS, *QUERIES, *map(view_of, FULL_TEXT), *indexes]
+    assert len(names) == len(set(names))
 
 
 @each_query
-def test_query_runs_on_an_empty_mirror(
-    query: Query, tmp_path: Path, api: Api, clock: FakeClock
+def test_query_reads_tables_alone(query: Query) -> None:
+    """A view can be missing where the user has something of its name."""
+    read = set(re.findall(r"(?:FROM|JOIN|IN) (\w+)", query.sql))
+    assert read & {*TABLES}
+    assert not read & {*VIEWS}
+
+
+@pytest.fixture(scope="module")
+def empty_db(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path, clock = tmp_path_factory.mktemp("empty") / "pylon.db", FakeClock()
+    sync(path, Api(Workspace(clock), allowance=None), clock)
+    return path
+
+
+@pytest.fixture(scope="module")
+def desk_db(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path, clock = tmp_path_factory.mktemp("desk") / "pylon.db", FakeClock()
+    desk = open_desk(Workspace(clock))
+    clock.sleep(DAY)
+    sync(path, Api(desk.workspace, allowance=None), clock)
+    return path
+
+
+@each_query
+def test_query_runs_on_an_empty_mirror(query: Query, empty_db: Path) -> None:
+    # How fresh an empty mirror is can be told too.
+    rows = len(STREAMS) if query.name == "data_freshness" else 0
+    assert len(answer(empty_db, query)) == rows
+    assert len(answer(empty_db, query, **SENSIBLE.get(query.name, {}))) == rows
+
+
+def test_queries_run_on_a_file_no_sync_has_been_in(path: Path) -> None:
+    with closing(Store(str(path))) as store:
+        store.prepare("2026-07-01T00:00:00Z")
+    for query in QUERIES.values():
+        if query.name != "data_freshness":
+            assert answer(path, query) == []
+    for row in answer(path, QUERIES["data_freshness"]):
+        assert (row["live_rows"], row["outcome"], row["last_sync"]) == (0, "never read", None)
+
+
+@each_query
+def test_query_answers_on_the_sample_at_one_click(query: Query, pylon_db: Path) -> None:
+    assert answer(pylon_db, query)
+    assert answer(pylon_db, query, **SENSIBLE.get(query.name, {}))
+
+
+# Of what the desk has nothing: nobody is late, satisfied or not, or waits for an answer.
+NOT_AT_THE_DESK = {
+    *("articles_that_could_have_answered", "csat_by_account", "csat_by_agent", "csat_by_week"),
+    *("csat_comments", "ping_pong_issues", "quiet_accounts", "reopened_issues"),
+    *("resolution_by_week", "unanswered_messages", "waiting_for_us"),
+}
+
+
+@each_query
+def test_query_answers_on_the_desk(query: Query, desk_db: Path) -> None:
+    assert bool(answer(desk_db, query)) == (query.name not in NOT_AT_THE_DESK)
+
+
+@each_query
+def test_query_has_parameters_that_can_be_anything(query: Query, desk_db: Path) -> None:
+    """Whatever somebody types is an answer, if an empty one, and no error."""
+    nonsense = ("'", '"', "%", "-", "(", "*", "NEAR", "\x00", "x' OR 1 --", "9" * 30, "{", "🙂")
+    for text in nonsense:
+        answer(desk_db, query, **dict.fromkeys(parameters(query.sql), text))
+
+
+@pytest.fixture(scope="module")
+def wider_db(pylon_db: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample, whose tables have more columns: one of each name that a query uses."""
+    path = tmp_path_factory.mktemp("wider") / "pylon.db"
+    names: set[str] = set()
+    for query in QUERIES.values():
+        names |= {*re.findall(r"[a-z_]+", re.sub(r"'[^']*'|--.*", "", query.sql.lower()))}
+    # The index's own, and SQLite's.
+    names -= {"rowid", *(name for name in names if name.endswith("_fts"))}
+    with closing(sqlite3.connect(pylon_db)) as source, closing(sqlite3.connect(path)) as target:
+        source.backup(target)
+        target.execute("PRAGMA writable_schema = ON")
+        for table in (*TABLES, "_pylon_runs", "_pylon_run_streams", "_pylon_children"):
+            there = {row[1].lower() for row in target.execute(f"PRAGMA table_info({table})")}
+            (sql,) = target.execute(
+                "SELECT sql FROM sqlite_master WHERE name = ?", [table]
+            ).fetchone()
+            # As ALTER TABLE does it, but at once.
+            more = "".join(f""", "{one}" TEXT DEFAULT 'astray'""" for one in sorted(names - there))
+            at = re.search(r",\s*PRIMARY KEY \(|\s*\)$", sql)
+            assert at
+            wider = sql[: at.start()] + more + sql[at.start() :]
+            target.execute("UPDATE sqlite_master SET sql = ? WHERE name = ?", [wider, table])
+        target.commit()
+    assert rows(path, "SELECT DISTINCT turns, week FROM issue_statuses") == [
+        {"turns": "astray", "week": "astray"}
+    ]
+    return path
+
+
+@each_query
+def test_query_is_not_led_astray_by_new_fields(
+    query: Query, pylon_db: Path, wider_db: Path
 ) -> None:
-    path = tmp_path / "pylon.db"
-    sync(path, api, clock)
-    assert answer(path, query) == []
-    assert answer(path, query, **SENSIBLE[query.name]) == []
+    """Pylon's new fields become columns, under any name that a query may use itself."""
+    expected, found = answer(pylon_db, query), answer(wider_db, query)
+    for row in (*found, *expected):
+        # By the clock of this machine.
+        row.pop("hours_ago", None)
+    assert found == expected
 
 
-@each_query
-def test_query_answers_on_the_sample(query: Query, pylon_db: Path) -> None:
-    assert answer(pylon_db, query, **SENSIBLE[query.name])
-    assert bool(answer(pylon_db, query)) == (query.name in OVERVIEWS)
-
-
-WEEKS = [f"2026-{month:02}-{day:02}" for month in range(3, 6) for day in (1, 8, 15, 22)]
-SPANS = [{}, *({"since": start, "until": end} for start, end in pairwise(WEEKS))]
-
-
-@pytest.mark.parametrize("span", SPANS, ids=lambda span: span.get("since", "all"))
-def test_conversations_vs_tickets(sample: Workspace, pylon_db: Path, span: dict[str, str]) -> None:
-    since, until = span.get("since", ""), span.get("until", "9999")
-    issues = [one for one in sample.records("issues") if since <= one["created_at"] < until]
-    expected = {}
-    for kind in ("conversation", "ticket"):
-        ours = [issue for issue in issues if issue["type"].lower() == kind]
-        assert ours
-        expected[kind] = {
-            "type": kind,
-            "issues": len(ours),
-            "share_percent": pytest.approx(100 * len(ours) / len(issues), abs=0.051),
-            "median_first_response_hours": hours(ours, "first_response_seconds"),
-            "median_resolution_hours": hours(ours, "resolution_seconds"),
-        }
-    found = answer(pylon_db, QUERIES["conversations_vs_tickets"], **span)
-    assert {row["type"]: row for row in found} == expected
-    assert [row["issues"] for row in found] == sorted(
-        (row["issues"] for row in expected.values()), reverse=True
-    )
-
-
-def hours(issues: list[Mapping[str, Any]], field: str) -> Any:
-    """The median as the query rounds it; unset comes as null, "" or not at all."""
-    seconds = [issue[field] for issue in issues if issue.get(field) not in (None, "")]
-    return pytest.approx(median(seconds) / 3600, abs=0.0051)
+def test_charts_name_columns_of_their_answers(pylon_db: Path) -> None:
+    charts = {query.name: query for query in QUERIES.values() if query.chart}
+    assert len(charts) > 15
+    for query in charts.values():
+        told = dict(parse_qsl(query.fragment, strict_parsing=True))
+        assert told.pop("g.mark") in {"bar", "line", "circle"}
+        types = {told.pop("g.x_type"), told.pop("g.y_type")}
+        assert types <= {"nominal", "ordinal", "quantitative"}
+        columns = answer(pylon_db, query)[0]
+        assert {*told} <= {"g.x_column", "g.y_column", "g.color_column", "g.size_column"}
+        assert {*told.values()} <= {*columns}, query.name
+        assert metadata_for(["x"])["databases"]["x"]["queries"][query.name]["fragment"]
 
 
 @pytest.mark.parametrize("closed", ["", "1"])
@@ -218,30 +298,6 @@ def test_conversation_by_number_is_the_whole_conversation(
     assert [row["side"] for row in public][1:] == ["us", "bot"]
 
 
-def test_public_queries_never_show_a_private_note(
-    tmp_path: Path, api: Api, workspace: Workspace, clock: FakeClock
-) -> None:
-    path = tmp_path / "pylon.db"
-    desk = open_desk(workspace)
-    for number, issue in enumerate(desk.issues):
-        workspace.reply(issue, html=f"<p>A pomelo, {number}.</p>", author=desk.agents[0])
-        workspace.reply(issue, html="A kumquat.", author=desk.agents[0], private=True)
-    clock.sleep(60)
-    sync(path, api, clock)
-    public = [query for query in QUERIES.values() if query.name.startswith("public_")]
-    assert len(public) == 2
-    told = ""
-    for query in public:
-        asked = {"number": map(str, range(1, 5)), "words": ["", "a", "kumquat", "a kumquat"]}
-        (name,) = set(re.findall(r":(\w+)", query.sql))
-        for value in asked[name]:
-            told += repr(answer(path, query, **{name: value}))
-    assert told.count("pomelo") == 4 + 4 + 4
-    assert "kumquat" not in told
-    # It is there to be found, where private notes are asked for.
-    assert "kumquat" in repr(answer(path, QUERIES["conversation_by_number"], number="1"))
-
-
 def test_public_messages_matching_takes_all_words_in_any_case(
     tmp_path: Path, api: Api, workspace: Workspace, clock: FakeClock
 ) -> None:
@@ -268,7 +324,7 @@ def pages(path: Path, *wanted: str) -> Iterator[str]:
     """HTML of pages of a Datasette that serves the file with its metadata."""
 
     async def fetch() -> list[Any]:
-        datasette = Datasette([str(path)], metadata=metadata_for([path.stem]))
+        datasette = Datasette([str(path)], metadata=metadata_of(path))
         await datasette.invoke_startup()
         return [await datasette.client.get(one) for one in wanted]
 
@@ -289,12 +345,34 @@ def test_datasette_shows_it(pylon_db: Path, tmp_path: Path, name: str) -> None:
     assert told["description"] in database
     for query in QUERIES.values():
         assert f">{query.title}</a>" in database
+        # Its link opens the chart.
+        chart = f"#{query.fragment}" if query.chart else ""
+        assert re.search(rf'<a href="/[^/"]+/{re.escape(query.name + chart)}"', database)
     assert TABLES["issues"].description in issues
     for text in told["tables"]["issues"]["columns"].values():
         assert text in issues
     # A reference shows the name of what it refers to.
     (account,) = rows(pylon_db, "SELECT name FROM accounts WHERE name LIKE 'Fjord%'")
     assert re.search(rf'/accounts/[^"]+">{account["name"]}</a>', issues)
+
+
+def test_what_is_the_users_own_is_shown_as_it_is(path: Path, api: Api, clock: FakeClock) -> None:
+    """Though it bears the name of a view, which has columns to sort by."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE tickets (seat TEXT)")
+        connection.execute("INSERT INTO tickets VALUES ('A1')")
+        connection.execute("CREATE VIEW issue_overview AS SELECT 'B2' AS seat")
+        connection.commit()
+    sync(path, api, clock)
+    told = metadata_of(path)
+    assert {*VIEWS} - {*told["databases"]["pylon"]["tables"]} == {"tickets", "issue_overview"}
+    tickets, overview, _ = pages(path, "/pylon/tickets", "/pylon/issue_overview", "/pylon/tags")
+    assert "A1</td>" in tickets
+    assert "B2</td>" in overview
+
+
+def test_metadata_is_told_of_a_file_that_is_not_there(tmp_path: Path) -> None:
+    assert metadata_of(tmp_path / "pylon.db") == metadata_for(["pylon"])
 
 
 @pytest.mark.parametrize("given", [{}, SENSIBLE], ids=["empty", "sensible"])

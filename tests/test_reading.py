@@ -59,7 +59,7 @@ def pages(path: Path, counts: Counts) -> Iterator[str]:
     """Addresses that people look at, over and over: tables, canned queries and rows."""
     name = path.stem
     tables = ["issues", "issue_messages", "issue_tags", "accounts", "issues.json", "contacts.json"]
-    canned = [f"{one.name}?{urlencode(SENSIBLE[one.name])}" for one in queries()]
+    canned = [f"{one.name}?{urlencode(SENSIBLE.get(one.name, {}))}" for one in queries()]
     for number, page in enumerate(cycle([*tables, *canned, "-"])):
         if page != "-":
             yield f"/{name}/{page}"

@@ -25,10 +25,28 @@ from pylon_to_sqlite.status import status_of
 from pylon_to_sqlite.store import Store
 from pylon_to_sqlite.stream import Column
 from pylon_to_sqlite.streams import STREAMS
+from pylon_to_sqlite.views import VIEWS, mark_of
 
 NOW = "2026-11-22T00:00:00Z"
-# Left to files that have it: the user may have made one of this name.
-SUPERSEDED = {("issues", "idx_issues_state", "state")}
+# Left to files that have them: the user may have made one of such a name.
+EARLIER_INDEXES = (
+    ("issues", "state"),
+    ("issues", "created_at", "id"),
+    (
+        *("issues", "state", "assignee_id", "created_at", "latest_message_time"),
+        *("deleted_at", "placeholder"),
+    ),
+    (
+        *("issues", "created_at", "type", "first_response_seconds", "resolution_seconds"),
+        *("deleted_at", "placeholder"),
+    ),
+    ("issue_custom_fields", "slug", "value"),
+    ("issue_messages", "timestamp"),
+    ("issue_messages", "issue_id", "timestamp"),
+)
+SUPERSEDED = {
+    (table, "_".join(("idx", table, *columns)), *columns) for table, *columns in EARLIER_INDEXES
+}
 FILES = sorted(Path(__file__).with_name("files").glob("version-*.db.gz"))
 
 
@@ -178,6 +196,57 @@ def test_an_upgrade_that_is_cut_short_leaves_the_file_as_it_was(
     assert dump(earlier) == before
     upgrade(earlier)
     check(earlier)
+
+
+def test_views_of_an_earlier_version_are_made_anew(earlier: Path) -> None:
+    """Whatever is rebuilt beneath them, and a view that is no longer made goes."""
+    upgrade(earlier)
+    now = shape(earlier)
+    with closing(sqlite3.connect(earlier)) as connection:
+        for name in ("tickets", "gone"):
+            connection.execute(f"DROP VIEW IF EXISTS {name}")
+            sql = f"CREATE VIEW {name} AS {mark_of(name)}\nSELECT i.title, i.no FROM issues AS i"
+            connection.execute(sql)
+        connection.execute("ALTER TABLE issue_statuses ADD COLUMN no TEXT")
+        connection.commit()
+    with closing(Store(str(earlier))) as store, store.transactions.one():
+        store.db.table("issues").transform(types={"number": str})
+    upgrade(earlier)
+    assert shape(earlier)["tickets"] == now["tickets"]
+    assert "gone" not in shape(earlier)
+    assert rows(earlier, "SELECT number FROM tickets")
+    check(earlier)
+
+
+@pytest.mark.parametrize("kind", ["TABLE", "VIEW", "INDEX", "TRIGGER"])
+def test_what_bears_the_name_of_a_view_and_is_somebodys_own_stays(path: Path, kind: str) -> None:
+    made = {
+        "TABLE": "CREATE TABLE Tickets (seat TEXT)",
+        "VIEW": "CREATE VIEW Tickets AS SELECT 'A1' AS seat",
+        "INDEX": "CREATE INDEX Tickets ON seats (seat)",
+        "TRIGGER": "CREATE TRIGGER Tickets AFTER INSERT ON seats BEGIN SELECT 1; END",
+    }
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE seats (seat TEXT)")
+        connection.execute(made[kind])
+        connection.execute(
+            f"CREATE VIEW mine AS SELECT 1 /* a copy of {mark_of('conversations')} */"
+        )
+    for _ in range(2):
+        upgrade(path)
+        there = {row["name"]: row for row in rows(path, "SELECT * FROM sqlite_master")}
+        assert there["Tickets"]["sql"] == made[kind]
+        assert "mine" in there
+        assert {*VIEWS} - {"tickets"} <= set(there)
+        # An index or a trigger is in nobody's way.
+        assert ("tickets" in there) == (kind == "TRIGGER")
+
+
+def test_views_that_are_as_they_should_be_are_left_alone(path: Path) -> None:
+    upgrade(path)
+    before = rows(path, "PRAGMA schema_version")
+    upgrade(path)
+    assert rows(path, "PRAGMA schema_version") == before
 
 
 @pytest.mark.parametrize("name", ["account_id", "number", "is_archived"])

@@ -1,6 +1,6 @@
 -- The conversation of one issue
 -- All of the issue with this number, oldest first: public messages and private notes, told apart
--- by the column seen_by.
+-- by the column seen_by. Without a number, the newest issue.
 SELECT
   m.timestamp,
   CASE m.is_private WHEN 0 THEN 'everybody' ELSE 'us only' END AS seen_by,
@@ -17,6 +17,16 @@ FROM issues AS i
 JOIN issue_messages AS m ON m.issue_id = i.id
 LEFT JOIN contacts AS c ON c.id = m.author_contact_id
 LEFT JOIN users AS u ON u.id = m.author_user_id
-WHERE i.number = CAST(:number AS INTEGER)
+WHERE i.number = coalesce(
+  nullif(CAST(:number AS INTEGER), 0),
+  (
+    SELECT i.number FROM issues AS i
+    WHERE i.deleted_at IS NULL AND i.placeholder = 0 AND EXISTS (
+      SELECT 1 FROM issue_messages AS m
+      WHERE m.issue_id = i.id AND m.deleted_at IS NULL
+    )
+    ORDER BY i.created_at DESC, i.id DESC LIMIT 1
+  )
+)
   AND i.deleted_at IS NULL AND i.placeholder = 0 AND m.deleted_at IS NULL
 ORDER BY m.timestamp, m.rowid

@@ -1,50 +1,76 @@
 -- Conversations against tickets
--- How many there are of each, their share, and the median time to the first response and to the
--- resolution, in hours. Choose a time with since and until (UTC, such as 2026-07-01).
-WITH chosen AS MATERIALIZED (
-  SELECT
-    lower(type) AS type,
-    first_response_seconds AS response,
-    resolution_seconds AS resolution
-  FROM issues
-  WHERE deleted_at IS NULL AND placeholder = 0
-    AND (coalesce(:since, '') = '' OR created_at >= :since)
-    AND (coalesce(:until, '') = '' OR created_at < :until)
+-- By week from Monday: how many were opened of each, their share of the week, and the median hours
+-- to the first response and to the resolution. Choose a time with since and until (UTC, such as
+-- 2026-07-01); else it is the last 26 weeks before the last sync.
+-- chart: bar week:ordinal issues:quantitative type
+WITH clock AS (
+  SELECT coalesce(
+    (SELECT r.started_at FROM _pylon_runs AS r ORDER BY r.id DESC LIMIT 1),
+    (SELECT max(i.updated_at) FROM issues AS i)
+  ) AS at
 ),
+chosen AS MATERIALIZED (
+  SELECT
+    date(i.created_at, 'weekday 0', '-6 days') AS week,
+    lower(i.type) AS type,
+    i.first_response_seconds AS response,
+    i.resolution_seconds AS resolution
+  FROM clock, issues AS i
+  WHERE i.deleted_at IS NULL AND i.placeholder = 0
+    AND i.created_at >= coalesce(
+      nullif(:since, ''), date(clock.at, 'weekday 0', '-6 days', '-175 days')
+    )
+    AND (coalesce(:until, '') = '' OR i.created_at < :until)
+),
+-- Sorted arrays take half the time of numbered rows.
 responses AS (
-  SELECT type, count(*) AS n, json_group_array(response) AS sorted
-  FROM (SELECT type, response FROM chosen WHERE response IS NOT NULL ORDER BY type, response)
-  GROUP BY type
+  SELECT v.week, v.type, count(*) AS n, json_group_array(v.seconds) AS sorted
+  FROM (
+    SELECT c.week, c.type, c.response AS seconds FROM chosen AS c
+    WHERE c.response IS NOT NULL ORDER BY c.week, c.type, c.response
+  ) AS v
+  GROUP BY v.week, v.type
 ),
 resolutions AS (
-  SELECT type, count(*) AS n, json_group_array(resolution) AS sorted
-  FROM (SELECT type, resolution FROM chosen WHERE resolution IS NOT NULL ORDER BY type, resolution)
-  GROUP BY type
+  SELECT v.week, v.type, count(*) AS n, json_group_array(v.seconds) AS sorted
+  FROM (
+    SELECT c.week, c.type, c.resolution AS seconds FROM chosen AS c
+    WHERE c.resolution IS NOT NULL ORDER BY c.week, c.type, c.resolution
+  ) AS v
+  GROUP BY v.week, v.type
 ),
 -- The middle one, or the mean of the two in the middle.
-medians AS (
-  SELECT 'response' AS what, type,
-    (json_extract(sorted, '$[' || ((n - 1) / 2) || ']')
-      + json_extract(sorted, '$[' || (n / 2) || ']')) / 7200.0 AS hours
-  FROM responses
-  UNION ALL
-  SELECT 'resolution', type,
-    (json_extract(sorted, '$[' || ((n - 1) / 2) || ']')
-      + json_extract(sorted, '$[' || (n / 2) || ']')) / 7200.0
-  FROM resolutions
+middle_responses AS (
+  SELECT
+    r.week,
+    r.type,
+    (
+      json_extract(r.sorted, '$[' || ((r.n - 1) / 2) || ']')
+      + json_extract(r.sorted, '$[' || (r.n / 2) || ']')
+    ) / 7200.0 AS hours
+  FROM responses AS r
+),
+middle_resolutions AS (
+  SELECT
+    r.week,
+    r.type,
+    (
+      json_extract(r.sorted, '$[' || ((r.n - 1) / 2) || ']')
+      + json_extract(r.sorted, '$[' || (r.n / 2) || ']')
+    ) / 7200.0 AS hours
+  FROM resolutions AS r
+),
+counted AS (
+  SELECT c.week, c.type, count(*) AS issues FROM chosen AS c GROUP BY c.week, c.type
 )
 SELECT
-  type,
-  count(*) AS issues,
-  round(100.0 * count(*) / sum(count(*)) OVER (), 1) AS share_percent,
-  (
-    SELECT round(hours, 2) FROM medians
-    WHERE what = 'response' AND medians.type IS chosen.type
-  ) AS median_first_response_hours,
-  (
-    SELECT round(hours, 2) FROM medians
-    WHERE what = 'resolution' AND medians.type IS chosen.type
-  ) AS median_resolution_hours
-FROM chosen
-GROUP BY type
-ORDER BY issues DESC
+  c.week,
+  c.type,
+  c.issues,
+  round(100.0 * c.issues / sum(c.issues) OVER (PARTITION BY c.week), 1) AS share_percent,
+  round(a.hours, 2) AS median_first_response_hours,
+  round(b.hours, 2) AS median_resolution_hours
+FROM counted AS c
+LEFT JOIN middle_responses AS a ON a.week = c.week AND a.type IS c.type
+LEFT JOIN middle_resolutions AS b ON b.week = c.week AND b.type IS c.type
+ORDER BY c.week DESC, c.issues DESC, c.type

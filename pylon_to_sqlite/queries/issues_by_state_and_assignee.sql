@@ -11,6 +11,10 @@ FROM issues AS i
 LEFT JOIN issue_statuses AS s ON s.slug = i.state
 LEFT JOIN users AS u ON u.id = i.assignee_id
 WHERE i.deleted_at IS NULL AND i.placeholder = 0
-  AND (:closed = '1' OR coalesce(s.category, i.state, '') != 'closed')
+  AND (
+    :closed = '1' OR coalesce(i.state, '') NOT IN (
+      SELECT 'closed' UNION SELECT c.slug FROM issue_statuses AS c WHERE c.category = 'closed'
+    )
+  )
 GROUP BY i.state, i.assignee_id
 ORDER BY issues DESC, state, assignee

@@ -20,8 +20,9 @@ SELECT
   m.author_name,
   m.message_text,
   m.id
-FROM issue_messages AS m INDEXED BY idx_issue_messages_timestamp
-JOIN issues AS i ON i.id = m.issue_id
+FROM issue_messages AS m
+-- From the newest on, whatever SQLite thinks of it: in that order it can stop early.
+CROSS JOIN issues AS i ON i.id = m.issue_id
 LEFT JOIN accounts AS a ON a.id = i.account_id
 WHERE (
     trim(coalesce(:words, '')) = '' OR m.rowid IN (

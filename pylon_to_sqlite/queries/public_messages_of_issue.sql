@@ -1,5 +1,6 @@
 -- Public messages of an issue
--- What the customer saw of the issue with this number, oldest first. No private notes.
+-- What the customer saw of the issue with this number, oldest first. No private notes. Without
+-- a number, the newest issue.
 SELECT
   m.timestamp,
   m.author_name,
@@ -13,7 +14,17 @@ SELECT
   m.id
 FROM issues AS i
 JOIN issue_messages AS m ON m.issue_id = i.id
-WHERE i.number = CAST(:number AS INTEGER)
+WHERE i.number = coalesce(
+  nullif(CAST(:number AS INTEGER), 0),
+  (
+    SELECT i.number FROM issues AS i
+    WHERE i.deleted_at IS NULL AND i.placeholder = 0 AND EXISTS (
+      SELECT 1 FROM issue_messages AS m
+      WHERE m.issue_id = i.id AND m.is_private = 0 AND m.deleted_at IS NULL
+    )
+    ORDER BY i.created_at DESC, i.id DESC LIMIT 1
+  )
+)
   AND i.deleted_at IS NULL AND i.placeholder = 0
   AND m.is_private = 0 AND m.deleted_at IS NULL
 ORDER BY m.timestamp, m.rowid

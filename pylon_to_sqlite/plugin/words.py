@@ -1,0 +1,90 @@
+"""Times, spans and files in words, for people. Pure."""
+
+import json
+import re
+from datetime import datetime, timezone
+from typing import Any, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from pylon_to_sqlite.plugin.sanitise import is_web
+from pylon_to_sqlite.text import clean
+
+_UUID = re.compile(r"^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}[-_]?", re.IGNORECASE)
+_DAY, _HOUR, _MINUTE = 86_400, 3_600, 60
+
+
+class File(NamedTuple):
+    """An attachment: its name, where it is kept, and its address where a browser may go there."""
+
+    name: str
+    host: str
+    url: str
+
+
+def span(seconds: float | None) -> str:
+    """A span of time in its two largest units, such as 3 h 20 min."""
+    if seconds is None:
+        return ""
+    whole = max(0, round(seconds))
+    if whole < _MINUTE:
+        return f"{whole} s"
+    if whole < _HOUR:
+        return f"{whole // _MINUTE} min"
+    if whole < _DAY:
+        hours, rest = divmod(whole, _HOUR)
+        return f"{hours} h {rest // _MINUTE} min" if rest >= _MINUTE else f"{hours} h"
+    days, rest = divmod(whole, _DAY)
+    return f"{days} d {rest // _HOUR} h" if rest >= _HOUR else f"{days} d"
+
+
+def moment(value: object) -> datetime | None:
+    """The time that a column holds, None where it holds none."""
+    try:
+        at = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return at if at.tzinfo else at.replace(tzinfo=timezone.utc)
+
+
+def minute(value: object) -> str:
+    """A time to the minute; what is none stays as it is."""
+    at = moment(value)
+    return f"{at:%Y-%m-%d %H:%M}" if at else str(value or "")
+
+
+def listed(text: object) -> list[Any]:
+    """What a JSON array in a column holds; nothing where it holds something else."""
+    value = _parsed(text)
+    return value if isinstance(value, list) else []
+
+
+def mapped(text: object) -> dict[str, Any]:
+    """What a JSON object in a column holds; nothing where it holds something else."""
+    value = _parsed(text)
+    return value if isinstance(value, dict) else {}
+
+
+def _parsed(text: object) -> Any:
+    try:
+        value = json.loads(str(text))
+    except (ValueError, RecursionError):
+        return None
+    # Its escapes can say what no page and no address can hold.
+    return json.loads(clean(json.dumps(value, ensure_ascii=False)))
+
+
+def files(text: object) -> list[File]:
+    """The attachments that a JSON array of addresses names."""
+    return [_file(one) for one in listed(text) if isinstance(one, str) and one]
+
+
+def _file(address: str) -> File:
+    try:
+        parts = urlsplit(address)
+        host = parts.hostname or ""
+    except ValueError:
+        return File("attachment", "", "")
+    if not is_web(address) or not host:
+        return File("attachment", "", "")
+    last = unquote(parts.path.rpartition("/")[2])
+    return File(_UUID.sub("", last)[:200] or "attachment", host, address)

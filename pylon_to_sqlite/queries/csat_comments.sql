@@ -1,0 +1,40 @@
+-- CSAT comments
+-- What customers wrote when asked how satisfied they were, newest first, 500 at most.
+-- An answer counts for when its issue was resolved (or opened, where
+-- it is not), for Pylon does not tell when it was given. Choose a time with since and until (UTC,
+-- such as 2026-07-01); else it is the last 26 weeks before the last sync.
+WITH clock AS (
+  SELECT coalesce(
+    (SELECT r.started_at FROM _pylon_runs AS r ORDER BY r.id DESC LIMIT 1),
+    (SELECT max(i.updated_at) FROM issues AS i)
+  ) AS at
+),
+answers AS (
+  SELECT
+    r.score,
+    r.comment,
+    coalesce(i.resolution_time, i.created_at) AS at,
+    i.number,
+    i.title,
+    i.assignee_id,
+    i.account_id
+  FROM clock, issue_csat_responses AS r
+  JOIN issues AS i ON i.id = r.issue_id
+  WHERE i.deleted_at IS NULL AND i.placeholder = 0
+    AND coalesce(i.resolution_time, i.created_at) >= coalesce(
+      nullif(:since, ''), date(clock.at, 'weekday 0', '-6 days', '-175 days')
+    )
+    AND (coalesce(:until, '') = '' OR coalesce(i.resolution_time, i.created_at) < :until)
+)
+SELECT
+  w.at,
+  w.score,
+  w.comment,
+  w.number,
+  w.title,
+  (SELECT a.name FROM accounts AS a WHERE a.id = w.account_id) AS account,
+  (SELECT coalesce(u.name, u.email) FROM users AS u WHERE u.id = w.assignee_id) AS agent
+FROM answers AS w
+WHERE w.comment IS NOT NULL
+ORDER BY w.at DESC, w.number DESC
+LIMIT 500

@@ -1,0 +1,77 @@
+-- SLA breaches
+-- Issues of the last four weeks before the last sync whose first response or resolution came
+-- after it was due, or is due and has not come, by the times of the issue and of each of its teams.
+-- Choose another time with since and until (UTC, such as 2026-07-01). Latest due first, 500 at most.
+WITH clock AS (
+  SELECT coalesce(
+    (SELECT r.started_at FROM _pylon_runs AS r ORDER BY r.id DESC LIMIT 1),
+    (SELECT max(i.updated_at) FROM issues AS i)
+  ) AS at
+),
+closed(state) AS (
+  SELECT 'closed' UNION SELECT s.slug FROM issue_statuses AS s WHERE s.category = 'closed'
+),
+chosen AS MATERIALIZED (
+  SELECT
+    i.rowid AS row, i.team_slas,
+    i.first_response_breach_time, i.first_response_time,
+    i.resolution_breach_time, i.resolution_time,
+    -- What never came was late until the issue was closed, and is for as long as it is open.
+    CASE WHEN coalesce(i.state, '') IN closed THEN i.resolution_time ELSE clock.at END AS ended
+  FROM clock, issues AS i
+  WHERE i.deleted_at IS NULL AND i.placeholder = 0
+    AND i.created_at >= coalesce(
+      nullif(:since, ''), date(clock.at, 'weekday 0', '-6 days', '-28 days')
+    )
+    AND (coalesce(:until, '') = '' OR i.created_at < :until)
+),
+of_teams AS MATERIALIZED (
+  SELECT
+    c.row, c.ended,
+    coalesce(
+      (SELECT t.name FROM teams AS t WHERE t.id = json_extract(j.value, '$.team_id')), 'a team'
+    ) AS whose,
+    json_extract(j.value, '$.first_response.breach_time') AS response_due,
+    json_extract(j.value, '$.first_response.time') AS response,
+    json_extract(j.value, '$.resolution.breach_time') AS resolution_due,
+    json_extract(j.value, '$.resolution.time') AS resolution
+  FROM chosen AS c
+  JOIN json_each(iif(json_valid(c.team_slas), c.team_slas, '[]')) AS j
+  WHERE j.type = 'object'
+),
+promises(row, whose, what, due, reached, ended) AS (
+  SELECT
+    c.row, 'the issue', 'first response', c.first_response_breach_time, c.first_response_time, c.ended
+  FROM chosen AS c
+  UNION ALL
+  SELECT c.row, 'the issue', 'resolution', c.resolution_breach_time, c.resolution_time, c.ended
+  FROM chosen AS c
+  UNION ALL
+  SELECT t.row, t.whose, 'first response', t.response_due, nullif(t.response, ''), t.ended
+  FROM of_teams AS t
+  UNION ALL
+  SELECT t.row, t.whose, 'resolution', t.resolution_due, nullif(t.resolution, ''), t.ended
+  FROM of_teams AS t
+),
+breaches AS (
+  SELECT p.row, p.whose, p.what, p.due, p.reached, coalesce(p.reached, p.ended) AS ended
+  FROM promises AS p
+  WHERE p.due != '' AND coalesce(p.reached, p.ended) > p.due
+  ORDER BY p.due DESC
+  LIMIT 500
+)
+SELECT
+  i.number,
+  i.title,
+  (SELECT a.name FROM accounts AS a WHERE a.id = i.account_id) AS account,
+  (SELECT coalesce(u.name, u.email) FROM users AS u WHERE u.id = i.assignee_id) AS assignee,
+  coalesce((SELECT s.label FROM issue_statuses AS s WHERE s.slug = i.state), i.state) AS state,
+  e.what,
+  e.whose,
+  e.due,
+  e.reached,
+  round((julianday(e.ended) - julianday(e.due)) * 24, 1) AS hours_late,
+  i.link
+FROM breaches AS e
+JOIN issues AS i ON i.rowid = e.row
+ORDER BY e.due DESC, i.number, e.what, e.whose

@@ -1,0 +1,41 @@
+-- Volume by channel
+-- Issues by the channel they came through. Choose a time with since and until (UTC, such as 2026-07-01); else
+-- it is the last 26 weeks before the last sync.
+-- chart: bar channel:nominal issues:quantitative
+WITH clock AS (
+  SELECT coalesce(
+    (SELECT r.started_at FROM _pylon_runs AS r ORDER BY r.id DESC LIMIT 1),
+    (SELECT max(i.updated_at) FROM issues AS i)
+  ) AS at
+),
+closed(state) AS (
+  SELECT 'closed' UNION SELECT s.slug FROM issue_statuses AS s WHERE s.category = 'closed'
+),
+chosen AS MATERIALIZED (
+  SELECT i.id, i.type, i.state, i.source, i.team_id
+  FROM clock, issues AS i
+  WHERE i.deleted_at IS NULL AND i.placeholder = 0
+    AND i.created_at >= coalesce(
+      nullif(:since, ''), date(clock.at, 'weekday 0', '-6 days', '-175 days')
+    )
+    AND (coalesce(:until, '') = '' OR i.created_at < :until)
+),
+counted AS (
+  SELECT
+    c.source AS part,
+    count(*) AS issues,
+    count(*) FILTER (WHERE lower(c.type) = 'conversation') AS conversations,
+    count(*) FILTER (WHERE lower(c.type) = 'ticket') AS tickets,
+    count(*) FILTER (WHERE coalesce(c.state, '') NOT IN closed) AS still_open
+  FROM chosen AS c
+  GROUP BY c.source
+)
+SELECT
+  coalesce(n.part, 'unknown') AS channel,
+  n.issues,
+  round(100.0 * n.issues / (SELECT count(*) FROM chosen), 1) AS share_percent,
+  n.conversations,
+  n.tickets,
+  n.still_open
+FROM counted AS n
+ORDER BY n.issues DESC, 1

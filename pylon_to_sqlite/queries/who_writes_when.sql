@@ -1,0 +1,53 @@
+-- Who writes when
+-- Public messages by weekday and hour: those of customers, of us, and of bots. Hours are UTC, or so
+-- many hours later as utc_offset says (2, or -3.5). Choose a time with since and until (UTC, such as
+-- 2026-07-01); else it is the last 13 weeks before the last sync.
+-- chart: circle hour:ordinal weekday:ordinal - customers
+WITH clock AS (
+  SELECT coalesce(
+    (SELECT r.started_at FROM _pylon_runs AS r ORDER BY r.id DESC LIMIT 1),
+    (SELECT max(i.updated_at) FROM issues AS i)
+  ) AS at
+),
+counted AS (
+  -- By half hours, so that few times are to be worked out.
+  SELECT
+    substr(m.timestamp, 1, 13) AS hour,
+    substr(m.timestamp, 15, 1) >= '3' AS is_half,
+    count(*) FILTER (WHERE m.author_contact_id IS NOT NULL) AS customers,
+    count(*) FILTER (WHERE m.author_contact_id IS NULL AND m.author_user_id IS NOT NULL) AS us,
+    count(*) FILTER (WHERE m.author_contact_id IS NULL AND m.author_user_id IS NULL) AS bots
+  FROM clock, issue_messages AS m
+  WHERE m.is_private = 0 AND m.deleted_at IS NULL
+    AND m.timestamp >= coalesce(
+      nullif(:since, ''), date(clock.at, 'weekday 0', '-6 days', '-84 days')
+    )
+    AND (coalesce(:until, '') = '' OR m.timestamp < :until)
+  GROUP BY 1, 2
+),
+local AS (
+  SELECT
+    datetime(
+      q.hour || iif(q.is_half, ':30', ':00'),
+      CAST(coalesce(nullif(:utc_offset, ''), 0) AS REAL) || ' hours'
+    ) AS at,
+    q.customers, q.us, q.bots
+  FROM counted AS q
+)
+SELECT
+  CASE strftime('%w', n.at)
+    WHEN '1' THEN '1 Monday'
+    WHEN '2' THEN '2 Tuesday'
+    WHEN '3' THEN '3 Wednesday'
+    WHEN '4' THEN '4 Thursday'
+    WHEN '5' THEN '5 Friday'
+    WHEN '6' THEN '6 Saturday'
+    ELSE '7 Sunday'
+  END AS weekday,
+  strftime('%H', n.at) AS hour,
+  sum(n.customers) AS customers,
+  sum(n.us) AS us,
+  sum(n.bots) AS bots
+FROM local AS n
+GROUP BY 1, 2
+ORDER BY 1, 2
