@@ -65,6 +65,10 @@ SORT_DESCENDING: dict[str, str] = {
 }
 
 
+# The views that full-text indexes read.
+LIVE = tuple(view_of(name) for name in FULL_TEXT)
+
+
 class Query(NamedTuple):
     """A canned query: the lines of its first comment are its title, its description, and its chart
     where it opens with one: the mark, the columns of both axes with their types, and those that
@@ -109,9 +113,8 @@ def metadata_for(names: Sequence[str], taken: Collection[str] = ()) -> dict[str,
         "tables": {
             **{table.name: _table(table) for table in TABLES.values()},
             **{view.name: _view(view) for view in VIEWS.values() if view.name not in taken},
-            **{name: {"hidden": True} for name in (*BOOKKEEPING, MIGRATED)},
-            # Datasette hides full-text indexes itself, but no views.
-            **{view_of(name): {"allow": False} for name in FULL_TEXT},
+            # Datasette hides full-text indexes itself, but not the views that they read.
+            **{name: {"hidden": True} for name in (*BOOKKEEPING, MIGRATED, *LIVE)},
         },
         "queries": {query.name: _told(query) for query in queries()},
     }

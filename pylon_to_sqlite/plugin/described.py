@@ -8,12 +8,11 @@ from typing import Any
 
 from markupsafe import escape
 
-from pylon_to_sqlite.metadata import metadata_for
+from pylon_to_sqlite.metadata import LIVE, metadata_for
 from pylon_to_sqlite.plugin.links import overview_path
 from pylon_to_sqlite.plugin.mirrors import find, is_all, known, taken_of
 
-# What of a table Datasette 1.0 takes from its configuration, where 0.65 took it from metadata. Not
-# "allow": who may not see the view that a full-text index reads may not search there either.
+# What of a table Datasette 1.0 takes from its configuration, where 0.65 took it from metadata.
 _CONFIGURED = ("facets", "fts_table", "hidden", "label_column", "sort_desc")
 _SORTS = {"sort", "sort_desc"}
 _WORDS = {"description", "description_html"}
@@ -71,6 +70,9 @@ def _database(datasette: Any, name: str, mine: dict[str, Any], is_brief: bool) -
         table: _table(described, theirs.get(table) or {}, is_brief)
         for table, described in told["tables"].items()
     }
+    for view in LIVE:
+        # To Datasette 0.65 no view is hidden, unless nobody may see it.
+        told["tables"][view] = {"allow": False}
     if not _WORDS & mine.keys():
         link = _link(overview_path(datasette, name))
         told["description_html"] = f"{escape(told['description'])} {link}"
