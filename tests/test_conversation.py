@@ -199,7 +199,7 @@ def test_attachments_are_links_to_the_web_only(
     )
     clock.sleep(DAY)
     sync(path, api, clock)
-    (files,) = by_class(tree(page(path, FIRST)), "files")
+    *_, files = by_class(tree(page(path, FIRST)), "files")
     nothing = "attachment without an address that can be opened"
     assert [words(one) for one in files] == [
         "My file.pdf at assets.example",
@@ -211,8 +211,23 @@ def test_attachments_are_links_to_the_web_only(
         nothing,
     ]
     found = list(files.iter("a"))
-    assert [one.get("href") for one in found] == [FILES[0], FILES[1], FILES[5]]
+    # The mirror keeps no signatures.
+    assert [one.get("href") for one in found] == [FILES[0].split("?")[0], FILES[1], FILES[5]]
     assert {one.get("rel") for one in found} == {"noopener noreferrer nofollow"}
+
+
+def test_what_was_downloaded_says_where_it_is(
+    path: Path, desk: Desk, api: Api, clock: FakeClock
+) -> None:
+    sync(path, api, clock)
+    with closing(sqlite3.connect(path)) as connection:
+        sql = "UPDATE attachments SET path = 'ab/abc.png' WHERE file_name = 'shot 0.png'"
+        assert connection.execute(sql).rowcount == 2
+        connection.commit()
+    _, reply, note = by_class(tree(page(path, FIRST)), "files")
+    kept = "shot 0.png at assets.usepylon.com, kept as ab/abc.png"
+    assert [words(one) for one in reply] == [kept]
+    assert [words(one) for one in note] == ["ledger 0.csv at assets.usepylon.com", kept]
 
 
 def planted(path: Path, desk: Desk, api: Api, clock: FakeClock, *sources: str) -> None:

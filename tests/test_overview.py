@@ -297,7 +297,7 @@ def test_what_ended_badly_is_told(path: Path, desk: Desk, api: Api, clock: FakeC
     change(path, "UPDATE _pylon_run_streams SET outcome = 'failed' WHERE stream = 'teams'")
     change(path, "UPDATE _pylon_run_streams SET outcome = NULL WHERE stream = 'tags'")
     found = table(cards(page(path, HOME))["The mirror"])
-    assert found[2:] == [["Streams read", "26"], ["tags", "interrupted"], ["teams", "failed"]]
+    assert found[2:] == [["Streams read", "27"], ["tags", "interrupted"], ["teams", "failed"]]
 
 
 def test_deleted_issues_are_not_counted(path: Path, desk: Desk, api: Api, clock: FakeClock) -> None:

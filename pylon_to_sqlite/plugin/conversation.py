@@ -60,11 +60,13 @@ async def messages(mirror: Mirror, issue: str, page: int) -> list[Row]:
         **await named(mirror, "users", {row["author_user_id"] for row in found}),
     }
     threads = await named(mirror, "issue_threads", {row["thread_id"] for row in found})
+    kept = await _kept(mirror, issue)
     bodies = await mirror.in_thread(lambda: _bodies(found))
     shown: list[Row] = []
     day = ""
     for row, body in zip(found, bodies, strict=True):
         one = _message(row, people, threads, body)
+        one["files"] = [] if row["deleted_at"] else files(row["file_urls"], kept)
         one["new_day"] = one["day"] if one["day"] != day else ""
         day = one["day"]
         shown.append(one)
@@ -74,6 +76,19 @@ async def messages(mirror: Mirror, issue: str, page: int) -> list[Row]:
 async def body(mirror: Mirror, issue: Row) -> Shown:
     """What an issue says where none of its messages has been read; else that is the first one."""
     return await mirror.in_thread(lambda: Sanitiser().shown(issue["body_html"], issue["body_text"]))
+
+
+async def _kept(mirror: Mirror, issue: str) -> dict[str, str]:
+    """Where the contents of an issue's files are, by address, below the directory that they were
+    downloaded into."""
+    if not await mirror.has("attachments"):
+        return {}
+    found = await mirror.rows(
+        "SELECT address, path FROM attachments"
+        " WHERE issue_id = :issue AND path IS NOT NULL AND deleted_at IS NULL",
+        {"issue": issue},
+    )
+    return {row["address"]: row["path"] for row in found}
 
 
 def _bodies(found: list[Row]) -> list[Shown | None]:
@@ -107,7 +122,6 @@ def _message(
         "thread": threads.get(row["thread_id"] or "", ""),
         "body": body,
         "removed": minute(row["deleted_at"]),
-        "files": [] if row["deleted_at"] else files(row["file_urls"]),
     }
 
 

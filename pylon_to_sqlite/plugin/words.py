@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -14,11 +15,13 @@ _DAY, _HOUR, _MINUTE = 86_400, 3_600, 60
 
 
 class File(NamedTuple):
-    """An attachment: its name, where it is kept, and its address where a browser may go there."""
+    """An attachment: its name, the host that has it, its address where a browser may go there, and
+    where its contents are that were downloaded."""
 
     name: str
     host: str
     url: str
+    path: str = ""
 
 
 def span(seconds: float | None) -> str:
@@ -73,12 +76,13 @@ def _parsed(text: object) -> Any:
     return json.loads(clean(json.dumps(value, ensure_ascii=False)))
 
 
-def files(text: object) -> list[File]:
-    """The attachments that a JSON array of addresses names."""
-    return [_file(one) for one in listed(text) if isinstance(one, str) and one]
+def files(text: object, kept: Mapping[str, str]) -> list[File]:
+    """The attachments that a JSON array of addresses names, with where those are `kept` whose
+    contents were downloaded."""
+    return [_file(one, kept.get(one, "")) for one in listed(text) if isinstance(one, str) and one]
 
 
-def _file(address: str) -> File:
+def _file(address: str, path: str) -> File:
     try:
         parts = urlsplit(address)
         host = parts.hostname or ""
@@ -87,4 +91,4 @@ def _file(address: str) -> File:
     if not is_web(address) or not host:
         return File("attachment", "", "")
     last = unquote(parts.path.rpartition("/")[2])
-    return File(_UUID.sub("", last)[:200] or "attachment", host, address)
+    return File(_UUID.sub("", last)[:200] or "attachment", host, address, path)

@@ -1,8 +1,11 @@
 -- Freshness of the mirror
 -- What each stream holds, when and how its last sync ended, and how many hours ago (by the clock of
 -- this machine) it was last read to its end. Stale are issues that changed after their messages or
--- threads were read, or whose are still to be read: the next sync does it.
+-- threads were read, or whose are still to be read: the next sync does it. Streams that are
+-- mirrored only where somebody asks for them may never have been read.
 WITH counted(stream, live_rows) AS MATERIALIZED (
+  SELECT 'organization', count(*) FROM organization WHERE deleted_at IS NULL
+  UNION ALL
   SELECT 'user_roles', count(*) FROM user_roles WHERE deleted_at IS NULL AND placeholder = 0
   UNION ALL
   SELECT 'users', count(*) FROM users WHERE deleted_at IS NULL AND placeholder = 0
@@ -49,11 +52,23 @@ WITH counted(stream, live_rows) AS MATERIALIZED (
   UNION ALL
   SELECT 'call_recordings', count(*) FROM call_recordings WHERE deleted_at IS NULL AND placeholder = 0
   UNION ALL
+  SELECT 'custom_objects', count(*) FROM custom_objects WHERE deleted_at IS NULL AND placeholder = 0
+  UNION ALL
+  SELECT 'account_relationships', count(*) FROM account_relationships WHERE deleted_at IS NULL
+  UNION ALL
+  SELECT 'task_comments', count(*) FROM task_comments WHERE deleted_at IS NULL
+  UNION ALL
+  SELECT 'audit_logs', count(*) FROM audit_logs WHERE deleted_at IS NULL
+  UNION ALL
   SELECT 'issues', count(*) FROM issues WHERE deleted_at IS NULL AND placeholder = 0
   UNION ALL
   SELECT 'issue_threads', count(*) FROM issue_threads WHERE deleted_at IS NULL AND placeholder = 0
   UNION ALL
   SELECT 'issue_messages', count(*) FROM issue_messages WHERE deleted_at IS NULL
+  UNION ALL
+  SELECT 'issue_followers', count(*) FROM issue_followers WHERE deleted_at IS NULL
+  UNION ALL
+  SELECT 'issue_voice_calls', count(*) FROM issue_voice_calls WHERE deleted_at IS NULL AND placeholder = 0
 ),
 ends AS (
   SELECT

@@ -80,7 +80,10 @@ def file_response(request: Request, files: Mapping[str, bytes], now: float) -> R
 
 
 def _path(url: str) -> str:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # whatever somebody typed
+        return ""
     return unquote(parts.path) if parts.hostname == FILES_HOST else ""
 
 
