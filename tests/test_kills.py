@@ -273,8 +273,10 @@ def test_a_load_killed_fifty_times_loses_nothing_and_asks_for_next_to_nothing_tw
     assert differences(path, workspace) == []
     asked = api.count("[A-Z]+ /issues/.*")
     assert UNDISTURBED <= asked <= 1.1 * UNDISTURBED, f"seed {SEED}"
-    for one in ("/me", "/users", "/teams", "/tags", "/knowledge-bases"):
+    for one in ("/users", "/teams", "/tags", "/knowledge-bases"):
         assert api.count(f"GET {one}") <= DEATHS + 1
+    # Whose token it is, and once more as the organisation.
+    assert api.count("GET /me") <= 2 * (DEATHS + 1)
     # Or else the instants were not what this test is about.
     children = [one.children for one in found]
     assert children == sorted(children), "nothing that was read is ever lost"
