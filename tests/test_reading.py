@@ -181,6 +181,6 @@ def test_a_second_sync_leaves_the_file_to_the_first(path: Path, desk: Desk, cloc
     assert (second.returncode, second.stdout) == (4, "")
     assert second.stderr == f"Error: another sync is writing to {path}: nothing was done\n"
     assert [row["outcome"] for row in rows(path, "SELECT outcome FROM _pylon_runs")] == ["ok"]
-    # Whose token it was is all that the second one asked.
-    assert (api.count("GET /me"), api.count("GET /users")) == (2, 1)
+    # Whose token it was is all that the second one asked; the first one, its organisation too.
+    assert (api.count("GET /me"), api.count("GET /users")) == (3, 1)
     assert differences(path, desk.workspace) == []
