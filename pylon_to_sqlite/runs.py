@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from sqlite_utils import Database
 
+from pylon_to_sqlite.endings import Ending
 from pylon_to_sqlite.transactions import Transactions
 
 
@@ -37,12 +38,13 @@ class Runs:
         assert run is not None
         return run
 
-    def end(self, run: int, outcome: str, requests: int, waited: float, now: str) -> None:
-        with self.transactions.one(is_patient=outcome != "interrupted"):
+    def end(self, run: int, ending: Ending, requests: int, waited: float, now: str) -> None:
+        told = (ending.outcome, ending.exit_status, ending.error, requests, round(waited, 1))
+        with self.transactions.one(is_patient=ending.outcome != "interrupted"):
             self.db.execute(
-                "UPDATE _pylon_runs SET ended_at = ?, outcome = ?, requests = ?,"
-                " seconds_waited = ? WHERE id = ?",
-                [now, outcome, requests, round(waited, 1), run],
+                "UPDATE _pylon_runs SET ended_at = ?, outcome = ?, exit_status = ?, error = ?,"
+                " requests = ?, seconds_waited = ? WHERE id = ?",
+                [now, *told, run],
             )
 
     def begin_stream(self, run: int, stream: str, now: str) -> None:
