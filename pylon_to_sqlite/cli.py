@@ -19,6 +19,7 @@ from pylon_to_sqlite.exits import FAILED, exit_statuses, leave
 from pylon_to_sqlite.journal import Journal
 from pylon_to_sqlite.options import chooses, connects, past, seconds, share_of, stays, stream_names
 from pylon_to_sqlite.running import mirror_once, stay
+from pylon_to_sqlite.upkeep import COMMANDS
 
 if TYPE_CHECKING:
     from pylon_to_sqlite.client import Client
@@ -355,3 +356,7 @@ def demo(db: Path, no_serve: bool) -> None:
     if not no_serve:
         sys.exit(serve_(db, ()))
     click.echo(f"Look at it with: pylon-to-sqlite serve {os.fspath(db)}", err=True)
+
+
+for command in COMMANDS:
+    cli.add_command(command)

@@ -9,6 +9,7 @@ import threading
 import time
 import unicodedata
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -20,12 +21,13 @@ if TYPE_CHECKING:
 
     from pylon_to_sqlite.client import Answer
     from pylon_to_sqlite.estimate import Estimate
+    from pylon_to_sqlite.examine import Finding
     from pylon_to_sqlite.gather import Gathered
     from pylon_to_sqlite.reading import Progress, Result
     from pylon_to_sqlite.rounds import Health
     from pylon_to_sqlite.rows import Drift
     from pylon_to_sqlite.run import Outcome
-    from pylon_to_sqlite.status import Status
+    from pylon_to_sqlite.status import RunStatus, Status
 
 # Seconds between two lines on what is at work: on a terminal, elsewhere.
 REDRAW = 0.1
@@ -81,6 +83,33 @@ def status_lines(name: str, status: Status) -> Iterator[str]:
     for one in status.streams:
         if one.error:
             yield f"\n{one.stream}: {shown(one.error)}"
+
+
+def run_lines(runs: Sequence[RunStatus]) -> Iterator[str]:
+    """The runs of a file, one a line, and below it what failed."""
+    head = ("began", "took", "ended", "exit", "streams", "new", "changed", "gone", "requests")
+    rows = [
+        (
+            *(one.started_at, _between(one.started_at, one.ended_at), one.outcome),
+            *(one.exit_status, one.streams, one.new, one.changed, one.gone, one.requests),
+        )
+        for one in runs
+    ]
+    yield table([head, *rows])
+    for one in runs:
+        if one.failed:
+            yield f"{one.started_at}: failed: {', '.join(one.failed)}"
+        if one.error:
+            yield f"{one.started_at}: {shown(one.error)}"
+
+
+def finding_lines(findings: Sequence[Finding]) -> Iterator[str]:
+    """What the doctor found, a check a line."""
+    width = max(len(one.check) for one in findings)
+    for one in findings:
+        state = one.state.upper() if one.state == "wrong" else one.state
+        todo = f". What to do: {one.remedy}" if one.remedy and one.state == "wrong" else ""
+        yield f"{state:<7}  {one.check:<{width}}  {shown(one.message + todo)}"
 
 
 def cost_lines(estimate: Estimate) -> Iterator[str]:
@@ -317,6 +346,14 @@ def _span(seconds: float) -> str:
         return f"{seconds:.1f} s" if seconds < 10 else f"{rest} s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+
+
+def _between(start: str, end: str | None) -> str:
+    try:
+        took = datetime.fromisoformat(str(end)[:19]) - datetime.fromisoformat(start[:19])
+    except ValueError:
+        return ""
+    return _span(max(0.0, took.total_seconds()))
 
 
 def _width(text: str) -> int:

@@ -1,6 +1,5 @@
 """How a run can end: its exit status, and the words that its record keeps of it."""
 
-import sqlite3
 from dataclasses import dataclass
 
 from pylon_to_sqlite.errors import Busy, MoreToDo, PylonError, Unauthorized, Unusable
@@ -26,6 +25,8 @@ INTERRUPTED = Ending("interrupted", MORE_TO_DO)
 
 def ending_of(error: BaseException) -> Ending:
     """How a run ends that this ends."""
+    import sqlite3
+
     if isinstance(error, PylonError):
         return Ending("failed", _STATUSES.get(type(error), FAILED), str(error))
     if isinstance(error, sqlite3.Error | OSError):

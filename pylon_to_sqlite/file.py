@@ -87,6 +87,17 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
+def opened(path: Path, *, may_write: bool = False) -> sqlite3.Connection:
+    """A connection to a file that is there, for as long as it takes, while others may begin to
+    write to it."""
+    whole = path.resolve()
+    is_still = not os.access(whole.parent, os.W_OK) and not Path(f"{whole}-wal").exists()
+    # Where nobody can write, SQLite cannot make a -shm either, and needs none.
+    mode = "mode=rw" if may_write else "immutable=1" if is_still else "mode=ro"
+    uri = f"{whole.as_uri()}?{mode}"
+    return sqlite3.connect(uri, uri=True, timeout=60, isolation_level=None)
+
+
 def _inspect_existing(path: Path, read_only: bool) -> Mirror | None:
     try:
         with path.open("rb") as file:

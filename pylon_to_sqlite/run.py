@@ -155,16 +155,18 @@ def _run(
     if wishes.verify is not None:
         _doubt_recent(store, client, streams, wishes.verify)
     run = store.runs.begin(version_here(), wall())
+    source = Remembering(client) if wishes.downloads else client
+    reading = Reading(source, store, wall, choice, on_progress=on_progress, on_result=on_result)
 
     def record(ending: Ending) -> None:
+        unfinished = {name: one.counts for name, one in reading.results.items() if not one.ended}
         # Who ends a run that waits for another program is not to wait again.
         is_over = ending.outcome == "interrupted"
         with suppress(sqlite3.OperationalError) if is_over else nullcontext():
-            store.runs.end(run, ending, client.requests, client.waited, wall())
+            store.runs.end(run, ending, unfinished, client.requests, client.waited, wall())
 
-    source = Remembering(client) if wishes.downloads else client
     sync = Sync(
-        Reading(source, store, wall, choice, on_progress=on_progress, on_result=on_result),
+        reading,
         since=wishes.since,
         full=wishes.full,
         workers=wishes.workers,

@@ -1,5 +1,6 @@
 """The record of runs: when each began and ended, and what became of its streams."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlite_utils import Database
@@ -38,13 +39,30 @@ class Runs:
         assert run is not None
         return run
 
-    def end(self, run: int, ending: Ending, requests: int, waited: float, now: str) -> None:
+    def end(
+        self,
+        run: int,
+        ending: Ending,
+        unfinished: Mapping[str, Counts],
+        requests: int,
+        waited: float,
+        now: str,
+    ) -> None:
+        """`unfinished` is what was done of streams that did not come to their end."""
         told = (ending.outcome, ending.exit_status, ending.error, requests, round(waited, 1))
         with self.transactions.one(is_patient=ending.outcome != "interrupted"):
             self.db.execute(
                 "UPDATE _pylon_runs SET ended_at = ?, outcome = ?, exit_status = ?, error = ?,"
                 " requests = ?, seconds_waited = ? WHERE id = ?",
                 [now, *told, run],
+            )
+            self.db.conn.executemany(
+                "UPDATE _pylon_run_streams SET rows_new = ?, rows_changed = ?, rows_gone = ?"
+                " WHERE run = ? AND stream = ? AND outcome IS NULL",
+                [
+                    (one.new, one.changed, one.gone, run, stream)
+                    for stream, one in unfinished.items()
+                ],
             )
 
     def begin_stream(self, run: int, stream: str, now: str) -> None:

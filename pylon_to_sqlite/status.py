@@ -66,6 +66,66 @@ def status_of(path: Path, now: str) -> Status:
         raise Unusable(f"cannot read {path}: {error}") from None
 
 
+@dataclass(frozen=True)
+class RunStatus:
+    """One run: when, what version of this tool, what it did and how it ended. Times are UTC."""
+
+    id: int
+    version: str
+    started_at: str
+    ended_at: str | None
+    outcome: str
+    exit_status: int | None
+    streams: int
+    failed: list[str]
+    new: int
+    changed: int
+    gone: int
+    requests: int | None
+    seconds_waited: float | None
+    error: str | None
+
+
+def runs_of(path: Path, last: int) -> list[RunStatus]:
+    """The `last` runs of `path`, the newest first. Raises Unusable where it is no mirror."""
+    try:
+        with file.reading(path) as connection:
+            connection.row_factory = sqlite3.Row
+            found = connection.execute(
+                "SELECT * FROM _pylon_runs ORDER BY id DESC LIMIT ?", [last]
+            ).fetchall()
+            return [_run(connection, dict(row)) for row in found]
+    except sqlite3.Error as error:
+        raise Unusable(f"cannot read {path}: {error}") from None
+
+
+def _run(connection: sqlite3.Connection, run: dict[str, Any]) -> RunStatus:
+    streams = connection.execute(
+        "SELECT * FROM _pylon_run_streams WHERE run = ? ORDER BY stream", [run["id"]]
+    ).fetchall()
+
+    def count(of: str) -> int:
+        return sum(one[of] or 0 for one in streams)
+
+    return RunStatus(
+        id=run["id"],
+        version=run["version"],
+        started_at=run["started_at"],
+        ended_at=run["ended_at"],
+        outcome=run["outcome"] or UNFINISHED,
+        # An earlier version kept neither this nor the error.
+        exit_status=run.get("exit_status"),
+        streams=len(streams),
+        failed=[one["stream"] for one in streams if one["outcome"] == "failed"],
+        new=count("rows_new"),
+        changed=count("rows_changed"),
+        gone=count("rows_gone"),
+        requests=run["requests"],
+        seconds_waited=run["seconds_waited"],
+        error=run.get("error"),
+    )
+
+
 def _stream(connection: sqlite3.Connection, stream: Stream, is_on: bool, now: str) -> StreamStatus:
     checkpoint = _checkpoint(connection, stream)
     there = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
