@@ -92,6 +92,8 @@ def _looked_into(path: Path, latest: str, *, is_alone: bool) -> list[Finding]:
             deep = None
             if may_write:
                 deep = stack.enter_context(closing(file.opened(path, may_write=True)))
+                # Else it does not count as one that has the file open.
+                deep.execute("SELECT 1 FROM sqlite_master").fetchone()
             if deep is None:
                 # A snapshot, for a sync may write meanwhile.
                 connection.execute("BEGIN")
