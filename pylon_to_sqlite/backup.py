@@ -17,9 +17,6 @@ from pylon_to_sqlite.errors import Unavailable, Unusable
 from pylon_to_sqlite.full_text import filled, index_of, is_true
 from pylon_to_sqlite.schema import FULL_TEXT
 
-# Steps of SQLite's between two looks at whether somebody has pressed Ctrl-C.
-NOTICE = 10_000
-
 
 def back_up(path: Path, to: Path, *, force: bool = False) -> int:
     """Copy the mirror at `path` to a new file `to`, or over an earlier copy with `force`; whole or
@@ -79,12 +76,9 @@ def _beside(whole: Path) -> Iterator[Path]:
 
 def _copy(path: Path, part: Path) -> None:
     with closing(file.opened(path)) as source:
-        # A callback, so that a signal can end what takes long.
-        source.set_progress_handler(lambda: None, NOTICE)
         _check_whole(source, "it")
         source.execute("VACUUM INTO ?", [str(part)])
     with closing(file.opened(part, may_write=True)) as copy:
-        copy.set_progress_handler(lambda: None, NOTICE)
         # What is thrown away when anything goes wrong needs no journal.
         copy.execute("PRAGMA journal_mode = OFF")
         copy.execute("PRAGMA synchronous = OFF")
@@ -100,7 +94,7 @@ def _copy(path: Path, part: Path) -> None:
 
 def _check_whole(connection: sqlite3.Connection, what: str) -> None:
     """A copy of what is damaged would take the place of one that is whole."""
-    if connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+    if file.damage(connection):
         raise sqlite3.DatabaseError(f"{what} is malformed")
 
 

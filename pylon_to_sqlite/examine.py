@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from pylon_to_sqlite import full_text
+from pylon_to_sqlite.file import damage
 from pylon_to_sqlite.memory import COMPARISON
 from pylon_to_sqlite.plan import Checkpoint, Comparison, moment, restarted
 from pylon_to_sqlite.purge import URGENT
@@ -66,6 +67,8 @@ def examine(mirror: Examined) -> Iterator[Finding]:
         try:
             findings = [*check(mirror)]
         except sqlite3.DatabaseError as error:
+            if "interrupted" in str(error):
+                raise KeyboardInterrupt from None
             # What is locked, or not there, is no torn page.
             todo = "see above" if isinstance(error, sqlite3.OperationalError) else TORN
             findings = [Finding(name, "wrong", f"cannot be checked: {error}", todo)]
@@ -90,9 +93,8 @@ def _schema(mirror: Examined) -> Iterator[Finding]:
 
 def _integrity(mirror: Examined) -> Iterator[Finding]:
     for pragma in ("quick_check", "integrity_check"):
-        told = (row[0] for row in mirror.all(f"PRAGMA {pragma}(20)"))
-        lines = [line for text in told for line in text.split("\n") if not line.startswith("***")]
-        if lines == ["ok"]:
+        lines = damage(mirror.connection, pragma)
+        if not lines:
             continue
         of_indexes = all(any(words in line for words in OF_INDEXES) for line in lines)
         message = f"SQLite finds it damaged: {'; '.join(lines[:SHOWN])}"

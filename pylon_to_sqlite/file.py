@@ -12,6 +12,8 @@ from pylon_to_sqlite.full_text import shadows
 from pylon_to_sqlite.schema import BOOKKEEPING, EARLIER, FULL_TEXT, MIGRATED, TABLES, VERSION
 
 _MAGIC = b"SQLite format 3\x00"
+# Steps of SQLite's between two looks at whether somebody has pressed Ctrl-C.
+NOTICE = 10_000
 
 
 class Mirror(NamedTuple):
@@ -95,7 +97,19 @@ def opened(path: Path, *, may_write: bool = False) -> sqlite3.Connection:
     # Where nobody can write, SQLite cannot make a -shm either, and needs none.
     mode = "mode=rw" if may_write else "immutable=1" if is_still else "mode=ro"
     uri = f"{whole.as_uri()}?{mode}"
-    return sqlite3.connect(uri, uri=True, timeout=60, isolation_level=None)
+    connection = sqlite3.connect(uri, uri=True, timeout=60, isolation_level=None)
+    # A callback, so that a signal can end what takes long.
+    connection.set_progress_handler(lambda: None, NOTICE)
+    return connection
+
+
+def damage(connection: sqlite3.Connection, pragma: str = "quick_check") -> list[str]:
+    """What SQLite finds damaged, in its words. Of full text only newer versions tell anything
+    here, and what is wrong with that is no damage: it can be built anew."""
+    told = connection.execute(f"PRAGMA {pragma}(20)").fetchall()
+    lines = [line for (text,) in told for line in text.split("\n")]
+    noise = ("ok", "*** in database main ***")
+    return [one for one in lines if one not in noise and "inverted index for FTS" not in one]
 
 
 def _inspect_existing(path: Path, read_only: bool) -> Mirror | None:

@@ -8,6 +8,25 @@ from sqlite_utils import Database
 from pylon_to_sqlite.endings import Ending
 from pylon_to_sqlite.transactions import Transactions
 
+# So many runs are remembered whole: three weeks of one each quarter of an hour. Of those before
+# only what they changed, or why they failed, for in a year a million rows would say "nothing new".
+REMEMBERED = 2000
+# How far behind that is looked, so that no run looks through all there ever were.
+BEHIND = 200
+
+_IDLE_STREAMS = """
+    DELETE FROM _pylon_run_streams
+    WHERE run BETWEEN :first AND :last AND outcome = 'ok'
+      AND rows_new = 0 AND rows_changed = 0 AND rows_gone = 0
+      AND EXISTS (SELECT 1 FROM _pylon_run_streams AS later
+                  WHERE later.run > _pylon_run_streams.run
+                    AND later.stream = _pylon_run_streams.stream)
+"""
+_IDLE_RUNS = """
+    DELETE FROM _pylon_runs WHERE id BETWEEN :first AND :last AND outcome = 'ok'
+      AND NOT EXISTS (SELECT 1 FROM _pylon_run_streams WHERE run = _pylon_runs.id)
+"""
+
 
 @dataclass
 class Counts:
@@ -31,11 +50,14 @@ class Runs:
     transactions: Transactions
 
     def begin(self, version: str, now: str) -> int:
-        """A new run; gives its id."""
+        """A new run; gives its id. Those of long ago in which nothing happened are forgotten."""
         with self.transactions.one():
             run = self.db.execute(
                 "INSERT INTO _pylon_runs (version, started_at) VALUES (?, ?)", [version, now]
             ).lastrowid
+            last = (run or 0) - REMEMBERED
+            for sql in (_IDLE_STREAMS, _IDLE_RUNS):
+                self.db.execute(sql, {"first": last - BEHIND, "last": last})
         assert run is not None
         return run
 

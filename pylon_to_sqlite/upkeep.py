@@ -65,6 +65,7 @@ def doctor(
             return None
         return client_of(token, auth, api_url)[0]
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     findings = diagnose(db, ask, iso(datetime.now(timezone.utc)), mend=mend)
     is_well = all(one.state != "wrong" for one in findings)
     if as_json:
