@@ -80,6 +80,17 @@ def held(path: Path) -> Iterator[None]:
         yield
 
 
+def is_held(path: Path) -> bool:
+    """Whether a sync is at work on `path`, as far as this user can tell; makes no lock."""
+    if not Path(f"{path.resolve()}.lock").exists():
+        return False
+    try:
+        with held(path):
+            return False
+    except (Busy, Unusable):
+        return True
+
+
 @contextmanager
 def reading(path: Path) -> Iterator[sqlite3.Connection]:
     """A connection that cannot write. Raises Unusable for what is no mirror."""

@@ -176,6 +176,10 @@ def _run(
     )
     with _recorded(record):
         results = sync.run(streams, run)
+        found = sync.compared
+        if found.missing or found.changed or found.gone:
+            counts = Counts(found.missing, found.changed, found.gone)
+            store.runs.add(run, ISSUES.name, counts)
         _settle_custom_objects(store, choice, results)
         # What comes now may take long, and nobody is to think the run had died.
         record(STREAMS_FAILED if any(result.error for result in results) else Ending())

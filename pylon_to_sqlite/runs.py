@@ -94,6 +94,16 @@ class Runs:
                 [run, stream, now],
             )
 
+    def add(self, run: int, stream: str, more: Counts) -> None:
+        """What was found of a stream after its end."""
+        with self.transactions.one():
+            self.db.execute(
+                "UPDATE _pylon_run_streams SET rows_new = rows_new + ?,"
+                " rows_changed = rows_changed + ?, rows_gone = rows_gone + ?"
+                " WHERE run = ? AND stream = ?",
+                [more.new, more.changed, more.gone, run, stream],
+            )
+
     def end_stream(
         self,
         run: int,

@@ -1,7 +1,7 @@
 """What a file holds and how its last runs ended. Reads only."""
 
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from pylon_to_sqlite.streams import STREAMS
 
 # A run that was killed could not say so.
 UNFINISHED = "interrupted"
+AT_WORK = "at work"
 
 
 @dataclass(frozen=True)
@@ -94,9 +95,12 @@ def runs_of(path: Path, last: int) -> list[RunStatus]:
             found = connection.execute(
                 "SELECT * FROM _pylon_runs ORDER BY id DESC LIMIT ?", [last]
             ).fetchall()
-            return [_run(connection, dict(row)) for row in found]
+            made = [_run(connection, dict(row)) for row in found]
     except sqlite3.Error as error:
         raise Unusable(f"cannot read {path}: {error}") from None
+    if made and made[0].ended_at is None and file.is_held(path):
+        made[0] = replace(made[0], outcome=AT_WORK)
+    return made
 
 
 def _run(connection: sqlite3.Connection, run: dict[str, Any]) -> RunStatus:

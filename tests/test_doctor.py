@@ -15,6 +15,7 @@ from conftest import FakeClock
 from desk import Desk
 from mirroring import ALL, DAY, TOKEN, rows, sync
 from oracle import differences
+from test_sync import change_everything
 
 from pylon_to_sqlite import file
 from pylon_to_sqlite.cli import cli
@@ -80,6 +81,26 @@ def test_a_healthy_mirror(filled: Path, doctor: Doctor) -> None:
     assert checks(result, "skipped") == {"token", "clock"}
     assert doctor("--mend").exit_code == 0
     assert content(filled) == before
+
+
+def test_a_life_with_changes_deletions_and_erasures_has_no_findings(
+    filled: Path, api: Api, desk: Desk, clock: FakeClock
+) -> None:
+    """An alarm that is false teaches to overlook those that are not."""
+
+    def wrong() -> list[Finding]:
+        found = diagnose(filled, lambda: None, NOW)
+        return [one for one in found if one.state == "wrong"]
+
+    change_everything(desk, clock)
+    sync(filled, api, clock, issue_type="ticket", **ALL)
+    assert wrong() == []
+    for issue in desk.issues:
+        desk.workspace.delete_issue(issue)
+    sync(filled, api, clock, reconcile=True, allow_deletes=["issues"], issue_type="all", **ALL)
+    assert wrong() == []
+    sync(filled, api, clock, erase_deleted=0, **ALL)
+    assert (rows(filled, "SELECT * FROM issues WHERE placeholder = 0"), wrong()) == ([], [])
 
 
 def test_nothing_is_written_while_others_have_it_open(filled: Path, doctor: Doctor) -> None:

@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from desk import Desk
-from mirroring import TOKEN, die, rows
+from mirroring import DAY, TOKEN, die, rows, sync
 
 from pylon_to_sqlite.cli import cli
+from pylon_to_sqlite.file import held
 from pylon_to_sqlite.sandbox.api import Api
 from pylon_to_sqlite.sandbox.server import Server
+from pylon_to_sqlite.status import runs_of
 
 Run = Callable[..., Result]
 FIELDS = {
@@ -148,6 +150,31 @@ def test_a_run_that_stopped_keeps_what_its_streams_did(
     assert (stream["outcome"], stream["rows_new"]) == (None, 8)
     (run,) = rows(path, "SELECT outcome, exit_status FROM _pylon_runs")
     assert run == {"outcome": "interrupted", "exit_status": 1}
+
+
+def test_what_the_comparison_found_is_in_the_record(
+    path: Path, desk: Desk, clock: Any, workspace: Any
+) -> None:
+    api = Api(workspace, allowance=None)
+    sync(path, api, clock, "issues")
+    workspace.delete_issue(desk.issues[0])
+    clock.sleep(DAY)
+    sync(path, api, clock, "issues", reconcile=True)
+    (last,) = runs_of(path, 1)
+    assert (last.new, last.changed, last.gone) == (0, 0, 1)
+
+
+def test_a_run_that_was_killed_and_one_that_is_at_work(
+    path: Path, desk: Desk, clock: Any, workspace: Any
+) -> None:
+    """Neither has told how it ended; who holds the file is at work."""
+    die(path, Api(workspace, allowance=None), clock, 4, "issue_messages")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE _pylon_runs SET ended_at = NULL, outcome = NULL")
+        connection.commit()
+    assert [one.outcome for one in runs_of(path, 9)] == ["interrupted"]
+    with held(path):
+        assert [one.outcome for one in runs_of(path, 9)] == ["at work"]
 
 
 def test_of_runs_long_ago_only_what_happened_is_remembered(run: Run, api: Api, path: Path) -> None:
