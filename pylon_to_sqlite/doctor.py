@@ -103,7 +103,8 @@ def _looked_into(path: Path, latest: str, *, is_alone: bool) -> list[Finding]:
                 connection.close()
             return found
     except sqlite3.Error as error:
-        return [Finding("mirror", "wrong", f"cannot read {path}: {error}", TORN)]
+        todo = "" if isinstance(error, sqlite3.OperationalError) else TORN
+        return [Finding("mirror", "wrong", f"cannot read {path}: {error}", todo)]
 
 
 def _mode(path: Path) -> Finding:
