@@ -12,47 +12,28 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pylon_to_sqlite.connecting import client_of, connected, is_given
 from pylon_to_sqlite.display import Display, cost_lines, shown, status_lines, stream_table
 from pylon_to_sqlite.download_options import downloads, downloads_of
-from pylon_to_sqlite.errors import Unauthorized
-from pylon_to_sqlite.exits import FAILED, exit_statuses
-from pylon_to_sqlite.options import check_choice, chooses, connects, paces, past, stream_names
+from pylon_to_sqlite.exits import FAILED, exit_statuses, leave
+from pylon_to_sqlite.journal import Journal
+from pylon_to_sqlite.options import (
+    check_choice,
+    chooses,
+    connects,
+    paces,
+    past,
+    stays,
+    stream_names,
+)
+from pylon_to_sqlite.running import mirror_once, stay
+from pylon_to_sqlite.upkeep import COMMANDS
 
 if TYPE_CHECKING:
     from pylon_to_sqlite.client import Client
-    from pylon_to_sqlite.run import Outcome, Wishes
+    from pylon_to_sqlite.run import Wishes
 
 db_path = click.Path(path_type=Path)
-
-
-def _client(token: str | None, auth: Path, api_url: str | None) -> tuple[Client, str]:
-    """A client, and where its token came from."""
-    from pylon_to_sqlite.auth import load
-
-    if token == "" and _is_given("token"):
-        raise Unauthorized("--token is empty")
-    if token:
-        source = "--token" if _is_given("token") else "PYLON_API_TOKEN"
-    else:
-        token, source = load(auth)
-    return _connected(token, api_url), source
-
-
-def _connected(token: str, api_url: str | None) -> Client:
-    """A client that tells why it waits."""
-    from pylon_to_sqlite.address import url_of
-    from pylon_to_sqlite.client import Client
-
-    token = token.strip()
-    client = Client(token, api_url or url_of(token))
-    client.on_wait = Display(False, False).waiting
-    return client
-
-
-def _is_given(option: str) -> bool:
-    """Whether an option stands on the command line, and not in the environment."""
-    source = click.get_current_context().get_parameter_source(option)
-    return source is click.core.ParameterSource.COMMANDLINE
 
 
 class Commands(click.Group):
@@ -93,10 +74,10 @@ def auth(token: str | None, auth: Path, api_url: str | None) -> None:
     from pylon_to_sqlite.auth import save
 
     # Asked for even where the environment has one: this command is for a new token.
-    if not _is_given("token") or not token:
+    if not is_given("token") or not token:
         token = click.prompt("Pylon API token", hide_input=True)
     assert token is not None
-    client = _connected(token, api_url)
+    client = connected(token, api_url)
     me = client.me()
     save(auth, client.token)
     click.echo(f"This is a token of {shown(me.name)} ({client.api_url}). Kept in {auth}.")
@@ -106,7 +87,7 @@ def auth(token: str | None, auth: Path, api_url: str | None) -> None:
 @connects
 def verify_auth(token: str | None, auth: Path, api_url: str | None) -> None:
     """Tell whose token it is, its region, and where it came from."""
-    client, source = _client(token, auth, api_url)
+    client, source = client_of(token, auth, api_url)
     me = client.me()
     click.echo(f"Organisation: {shown(me.name)} ({shown(me.id)})")
     click.echo(f"API:          {client.api_url} ({client.region})")
@@ -173,6 +154,7 @@ def streams(as_json: bool) -> None:
     is_flag=True,
     help="Tell how many requests it would take, and how long; write nothing.",
 )
+@stays
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 @click.option("-v", "--verbose", is_flag=True, help="Print each request.")
 def sync(
@@ -197,6 +179,8 @@ def sync(
     share: float,
     workers: int,
     dry_run: bool,
+    every: float | None,
+    log_json: bool,
     quiet: bool,
     verbose: bool,
 ) -> None:
@@ -213,34 +197,45 @@ def sync(
     from pylon_to_sqlite.run import Wishes
     from pylon_to_sqlite.streams import BY_NAME
 
+    show = Journal(quiet, verbose) if log_json else Display(quiet, verbose, brief=every is not None)
     stopped = "Stopped. What was read is committed; run it again to go on."
-    with exit_statuses("Stopped. Nothing was written." if dry_run else stopped):
+    with exit_statuses("Stopped. Nothing was written." if dry_run else stopped, show.ended):
+        if every is not None and dry_run:
+            raise click.UsageError("--every is for runs, and --dry-run is none")
         check_choice(streams, everything, skip, since)
         # Before the token is looked for: a file that cannot be used is told first.
         inspect(db)
-        client, _ = _client(token, auth, api_url)
-        client.share = share
-        until = None if max_time is None else client.clock.steady() + max_time
-        wishes = Wishes(
-            streams,
-            everything=everything,
-            skip=skip,
-            custom_objects=custom_objects,
-            issue_type=issue_type,
-            since=since,
-            full=full,
-            reconcile=reconcile,
-            verify=verify,
-            erase_deleted=erase_deleted,
-            downloads=downloads_of(client, download_attachments, attachment_limit),
-            workers=workers,
-            until=until,
-            allow_deletes=[BY_NAME[name] for name in allow_deletes],
-        )
+
+        def ask(is_first: bool) -> tuple[Client, Wishes]:
+            client, _ = client_of(token, auth, api_url)
+            client.share = share
+            return client, Wishes(
+                streams,
+                everything=everything,
+                skip=skip,
+                custom_objects=custom_objects,
+                issue_type=issue_type,
+                since=since,
+                # What is for once is not for each round.
+                full=full and is_first,
+                reconcile=reconcile and is_first,
+                verify=verify if is_first else None,
+                allow_deletes=[BY_NAME[name] for name in allow_deletes] if is_first else [],
+                erase_deleted=erase_deleted,
+                downloads=downloads_of(client, download_attachments, attachment_limit),
+                workers=workers,
+                until=None if max_time is None else client.clock.steady() + max_time,
+            )
+
+        if every is not None:
+            stay(db, every, ask, show)
+            show.ended("Stopped between two runs.", 0)
+            leave(0)
+        client, wishes = ask(True)
         if dry_run:
             return _tell_costs(db, client, wishes)
-        outcome = _mirror(db, client, wishes, Display(quiet, verbose))
-    sys.exit(FAILED if outcome.failed else 0)
+        outcome = mirror_once(db, client, wishes, show)
+    sys.exit(outcome.ending.exit_status)
 
 
 def _tell_costs(db: Path, client: Client, wishes: Wishes) -> None:
@@ -251,31 +246,6 @@ def _tell_costs(db: Path, client: Client, wishes: Wishes) -> None:
         click.echo(line)
     if found.errors:
         sys.exit(FAILED)
-
-
-def _mirror(db: Path, client: Client, wishes: Wishes, display: Display) -> Outcome:
-    import signal
-    from threading import Event
-
-    from pylon_to_sqlite.limits import stoppable
-    from pylon_to_sqlite.run import mirror
-
-    stop = Event()
-    client.clock = stoppable(stop, wishes.until)
-    client.on_wait = display.waiting
-    client.on_answer = display.answered
-    # As Ctrl-C does: systemd and docker stop a program so.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    began = datetime.now(timezone.utc)
-    try:
-        outcome = mirror(db, client, wishes, display.progress, display.result)
-    finally:
-        # Who waits for the rate limit wakes up; who waits for an answer is not waited for.
-        stop.set()
-        display.close()
-    took = datetime.now(timezone.utc) - began
-    display.summary(outcome, client.requests, client.waited, took.total_seconds())
-    return outcome
 
 
 @cli.command()
@@ -290,7 +260,7 @@ def get(
     from pylon_to_sqlite.raw import records, request_of
 
     request = request_of(path)
-    client, _ = _client(token, auth, api_url)
+    client, _ = client_of(token, auth, api_url)
     if not paginate and not nl:
         click.echo(json.dumps(client.raw(request), indent=2))
         return
@@ -367,9 +337,13 @@ def demo(db: Path, no_serve: bool, is_opened: bool) -> None:
     with sample_server() as (url, token):
         remove_old_sample(db)
         wishes = Wishes(everything=True, custom_objects=CUSTOM_OBJECTS, workers=4)
-        outcome = _mirror(db, Client(token, url), wishes, Display(False, False))
+        outcome = mirror_once(db, Client(token, url), wishes, Display(False, False))
     if outcome.failed:
         sys.exit(FAILED)
     if not no_serve:
         sys.exit(serve_(db, ["--open"] if is_opened else []))
     click.echo(f"Look at it with: pylon-to-sqlite serve {os.fspath(db)}", err=True)
+
+
+for command in COMMANDS:
+    cli.add_command(command)

@@ -9,18 +9,25 @@ import threading
 import time
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from pylon_to_sqlite.endings import MORE_TO_DO
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pylon_to_sqlite.client import Answer
     from pylon_to_sqlite.estimate import Cost, Estimate
+    from pylon_to_sqlite.examine import Finding
     from pylon_to_sqlite.gather import Gathered
     from pylon_to_sqlite.reading import Progress, Result
+    from pylon_to_sqlite.rounds import Health
     from pylon_to_sqlite.rows import Drift
     from pylon_to_sqlite.run import Outcome
-    from pylon_to_sqlite.status import Status
+    from pylon_to_sqlite.status import RunStatus, Status
 
 # Seconds between two lines on what is at work: on a terminal, elsewhere.
 REDRAW = 0.1
@@ -94,6 +101,33 @@ def status_lines(name: str, status: Status) -> Iterator[str]:
             yield f"\n{one.stream}: {shown(one.error)}"
 
 
+def run_lines(runs: Sequence[RunStatus]) -> Iterator[str]:
+    """The runs of a file, one a line, and below it what failed."""
+    head = ("began", "took", "ended", "exit", "streams", "new", "changed", "gone", "requests")
+    rows = [
+        (
+            *(one.started_at, _between(one.started_at, one.ended_at), one.outcome),
+            *(one.exit_status, one.streams, one.new, one.changed, one.gone, one.requests),
+        )
+        for one in runs
+    ]
+    yield table([head, *rows])
+    for one in runs:
+        if one.failed:
+            yield f"{one.started_at}: failed: {', '.join(one.failed)}"
+        if one.error:
+            yield f"{one.started_at}: {shown(one.error)}"
+
+
+def finding_lines(findings: Sequence[Finding]) -> Iterator[str]:
+    """What the doctor found, a check a line."""
+    width = max(len(one.check) for one in findings)
+    for one in findings:
+        state = one.state.upper() if one.state == "wrong" else one.state
+        todo = f". What to do: {one.remedy}" if one.remedy and one.state == "wrong" else ""
+        yield f"{state:<7}  {one.check:<{width}}  {shown(one.message + todo)}"
+
+
 def cost_lines(estimate: Estimate) -> Iterator[str]:
     """How many requests a run takes, and how long the rate limits make it."""
     head = ("stream", "requests", "at", "takes")
@@ -119,11 +153,13 @@ class Display:
     """Prints to stderr what a run reports; what a lane reports may come from any thread.
 
     On a terminal one line moves; elsewhere each stream has a line when it ends, and those still at
-    work have one a minute.
+    work have one a minute. Where it is to be `brief`, a run has no lines but these and those of
+    what is new: whoever stays has one line for each run.
     """
 
-    def __init__(self, quiet: bool, verbose: bool) -> None:
+    def __init__(self, quiet: bool, verbose: bool, *, brief: bool = False) -> None:
         self.quiet = quiet
+        self.brief = brief and not verbose
         self.verbose = verbose and not quiet
         self.moves = bool(sys.stderr and sys.stderr.isatty()) and not quiet
         self._lock = threading.Lock()
@@ -132,10 +168,15 @@ class Display:
         self._working: dict[str, tuple[Progress, float]] = {}
         self._waits: dict[str, tuple[float, str]] = {}
 
+    def began(self, db: Path) -> None:
+        """A run begins, which nobody needs to be told who started it."""
+
     def close(self) -> None:
         """The run has ended: no line moves any more."""
         with self._lock:
             self._clear()
+            self._working.clear()
+            self._waits.clear()
 
     def progress(self, progress: Progress) -> None:
         """A page, or one parent's children, is in the file."""
@@ -151,7 +192,8 @@ class Display:
             now = time.monotonic()
             self._waits[template] = (now + seconds, why)
             is_at_work = any(one.stream.path == template for one, _ in self._working.values())
-            if seconds >= LONG_WAIT and not is_at_work and not self.quiet:
+            is_silent = self.quiet or self.brief
+            if seconds >= LONG_WAIT and not is_at_work and not is_silent:
                 # Nothing else would tell why nothing happens.
                 self._line(f"{shown(template)}: waits {_span(seconds)}: {shown(why)}")
             self._refresh()
@@ -167,6 +209,8 @@ class Display:
         with self._lock:
             name = result.stream.name
             self._working.pop(name, None)
+            if self.brief:
+                return
             if result.error:
                 self._line(f"{name}: failed: {shown(result.error)}")
             elif self.quiet:
@@ -175,22 +219,21 @@ class Display:
                 self._line(f"{name}: not available: {shown(result.missing)}")
             else:
                 more = f"; Pylon gives {result.stream.limit:,} only" if result.is_cut_off else ""
-                self._line(f"{name}: {_counted(result.counts.new, result.counts.changed)}{more}")
+                self._line(f"{name}: {counted(result.counts.new, result.counts.changed)}{more}")
 
     def summary(self, outcome: Outcome, requests: int, waited: float, took: float) -> None:
         """The run as a whole."""
         if self.quiet:
-            if outcome.gathered and outcome.gathered.error:
+            if outcome.gathered and outcome.gathered.error and not self.brief:
                 self._line(_gathered(outcome.gathered))
             return
         for drift in outcome.drift:
             self._line(_drifted(drift))
-        counts = [result.counts for result in outcome.results]
-        new, changed, gone = (
-            sum(getattr(one, name) for one in counts) for name in ("new", "changed", "gone")
-        )
+        if self.brief:
+            return
+        total = outcome.counts
         self._line(
-            f"{shown(outcome.me.name)}: {_counted(new, changed)}, {gone:,} gone;"
+            f"{shown(outcome.me.name)}: {counted(total.new, total.changed)}, {total.gone:,} gone;"
             f" {requests:,} requests in {_span(took)},"
             f" {_span(waited)} of waiting for the rate limit"
         )
@@ -214,6 +257,26 @@ class Display:
         failed = [result.stream.name for result in outcome.results if result.error]
         if failed:
             self._line(f"Failed: {', '.join(failed)}. Run it again to go on.")
+
+    def health(self, health: Health) -> None:
+        """A round of --every ended."""
+        if self.quiet and not health.has_turned:
+            return
+        state: str = health.state
+        if health.has_turned and state == "well":
+            state = "well again"
+        elif health.failures > 1:
+            state = f"failing, {health.failures:,} times in a row"
+        self._line(
+            f"{health.at} {state}: {shown(health.detail)}; next at {health.next_at.split('T')[1]}"
+        )
+
+    def ended(self, sentence: str, status: int) -> None:
+        """The program ends early, or because it was told to."""
+        if status not in (0, MORE_TO_DO):
+            self._line(f"Error: {shown(sentence)}")
+        elif not (status == 0 and self.quiet):
+            self._line(sentence)
 
     def _refresh(self) -> None:
         now = time.monotonic()
@@ -294,7 +357,8 @@ def _gathered(gathered: Gathered) -> str:
     return f"{text}; the next run tries them again" if gathered.failed else text
 
 
-def _counted(new: int, changed: int) -> str:
+def counted(new: int, changed: int) -> str:
+    """Such as: 3 new, 1 changed."""
     return f"{new:,} new, {changed:,} changed"
 
 
@@ -304,6 +368,14 @@ def _span(seconds: float) -> str:
         return f"{seconds:.1f} s" if seconds < 10 else f"{rest} s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+
+
+def _between(start: str, end: str | None) -> str:
+    try:
+        took = datetime.fromisoformat(str(end)[:19]) - datetime.fromisoformat(start[:19])
+    except ValueError:
+        return ""
+    return _span(max(0.0, took.total_seconds()))
 
 
 def _width(text: str) -> int:

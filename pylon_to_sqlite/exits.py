@@ -4,41 +4,51 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
-import click
+from pylon_to_sqlite.display import Display
+from pylon_to_sqlite.endings import (
+    BUSY,
+    FAILED,
+    MORE_TO_DO,
+    NOT_AUTHORISED,
+    USAGE,
+    ending_of,
+)
+from pylon_to_sqlite.errors import MoreToDo, PylonError
 
-from pylon_to_sqlite.display import shown
-from pylon_to_sqlite.errors import Busy, MoreToDo, PylonError, Unauthorized, Unusable
+__all__ = ["BUSY", "FAILED", "MORE_TO_DO", "NOT_AUTHORISED", "USAGE", "exit_statuses", "leave"]
 
 # Seconds that a worker may take to notice that the run is over.
 PATIENCE = 1.0
 
-FAILED, USAGE, NOT_AUTHORISED, BUSY, MORE_TO_DO = 1, 2, 3, 4, 5
+Tell = Callable[[str, int], None]
+"""Takes a sentence and the exit status that goes with it."""
 
 
 @contextmanager
-def exit_statuses(stopped: str = "Stopped.") -> Iterator[None]:
-    """Turn each error into one line on stderr and its exit status."""
+def exit_statuses(stopped: str = "Stopped.", tell: Tell | None = None) -> Iterator[None]:
+    """Turn each error into a sentence, told on stderr unless to another, and its exit status."""
+    tell = tell or Display(False, False).ended
     try:
         yield
     except PylonError as error:
-        click.echo(f"Error: {shown(str(error))}", err=True)
-        statuses = {Unauthorized: NOT_AUTHORISED, Busy: BUSY, Unusable: USAGE}
-        _leave(statuses.get(type(error), FAILED))
+        status = ending_of(error).exit_status
+        tell(str(error), status)
+        leave(status)
     except OSError as error:
         # Such as a full disk behind standard output, which would fail again at the very end.
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - stays open to the very end
-        click.echo(f"Error: {error.strerror or error}", err=True)
-        _leave(FAILED)
+        tell(error.strerror or str(error), FAILED)
+        leave(FAILED)
     except (KeyboardInterrupt, MoreToDo):
-        click.echo(stopped, err=True)
-        _leave(MORE_TO_DO)
+        tell(stopped, MORE_TO_DO)
+        leave(MORE_TO_DO)
 
 
-def _leave(status: int) -> NoReturn:
+def leave(status: int) -> NoReturn:
     """Exit soon, even while a worker waits for an answer that may take Pylon a minute."""
     import threading
     import time

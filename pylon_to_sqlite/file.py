@@ -12,6 +12,8 @@ from pylon_to_sqlite.full_text import shadows
 from pylon_to_sqlite.schema import BOOKKEEPING, EARLIER, FULL_TEXT, MIGRATED, TABLES, VERSION
 
 _MAGIC = b"SQLite format 3\x00"
+# Steps of SQLite's between two looks at whether somebody has pressed Ctrl-C.
+NOTICE = 10_000
 
 
 class Mirror(NamedTuple):
@@ -78,6 +80,17 @@ def held(path: Path) -> Iterator[None]:
         yield
 
 
+def is_held(path: Path) -> bool:
+    """Whether a sync is at work on `path`, as far as this user can tell; makes no lock."""
+    if not Path(f"{path.resolve()}.lock").exists():
+        return False
+    try:
+        with held(path):
+            return False
+    except (Busy, Unusable):
+        return True
+
+
 @contextmanager
 def reading(path: Path) -> Iterator[sqlite3.Connection]:
     """A connection that cannot write. Raises Unusable for what is no mirror."""
@@ -85,6 +98,29 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
         raise Unusable(f"{path} holds no mirror of a Pylon workspace")
     with closing(_read_only(path)) as connection:
         yield connection
+
+
+def opened(path: Path, *, may_write: bool = False) -> sqlite3.Connection:
+    """A connection to a file that is there, for as long as it takes, while others may begin to
+    write to it."""
+    whole = path.resolve()
+    is_still = not os.access(whole.parent, os.W_OK) and not Path(f"{whole}-wal").exists()
+    # Where nobody can write, SQLite cannot make a -shm either, and needs none.
+    mode = "mode=rw" if may_write else "immutable=1" if is_still else "mode=ro"
+    uri = f"{whole.as_uri()}?{mode}"
+    connection = sqlite3.connect(uri, uri=True, timeout=60, isolation_level=None)
+    # A callback, so that a signal can end what takes long.
+    connection.set_progress_handler(lambda: None, NOTICE)
+    return connection
+
+
+def damage(connection: sqlite3.Connection, pragma: str = "quick_check") -> list[str]:
+    """What SQLite finds damaged, in its words. Of full text only newer versions tell anything
+    here, and what is wrong with that is no damage: it can be built anew."""
+    told = connection.execute(f"PRAGMA {pragma}(20)").fetchall()
+    lines = [line for (text,) in told for line in text.split("\n")]
+    noise = ("ok", "*** in database main ***")
+    return [one for one in lines if one not in noise and "inverted index for FTS" not in one]
 
 
 def _inspect_existing(path: Path, read_only: bool) -> Mirror | None:

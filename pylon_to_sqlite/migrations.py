@@ -54,3 +54,14 @@ def _signatures(db: Database) -> None:
         # What was overwritten is to be nowhere in the file.
         db.execute("CREATE TABLE IF NOT EXISTS _pylon_unpurged (name TEXT PRIMARY KEY)")
         db.execute("INSERT OR IGNORE INTO _pylon_unpurged VALUES ('erased')")
+
+
+@MIGRATIONS(name="4")
+def _endings(db: Database) -> None:
+    """The record of a run did not hold its exit status, nor what ended it."""
+    if not db.table("_pylon_runs").exists():
+        return
+    there = {one.name for one in db.table("_pylon_runs").columns}
+    for column, kind in (("exit_status", "INTEGER"), ("error", "TEXT")):
+        if column not in there:
+            db.execute(f"ALTER TABLE _pylon_runs ADD COLUMN {column} {kind}")

@@ -147,6 +147,27 @@ def paces(command: Command) -> Command:
     return _with(options, command)
 
 
+def stays(command: Command) -> Command:
+    """The options for who runs unattended."""
+    options = (
+        click.option(
+            "--every",
+            metavar="TIME",
+            callback=seconds,
+            help="Stay, and run again each TIME (15m, 1h) until a signal comes; less often while"
+            " Pylon is down. --full, --reconcile, --verify and --allow-deletes are for the first"
+            " run alone.",
+        ),
+        click.option(
+            "--log-json",
+            is_flag=True,
+            help="Print one JSON object a line to stderr for each event, instead of lines for"
+            " people.",
+        ),
+    )
+    return _with(options, command)
+
+
 def check_choice(
     names: Sequence[str], everything: bool, skip: Sequence[str], since: str | None
 ) -> None:

@@ -1,8 +1,8 @@
 """One whole run: look at the file, ask whose token it is, hold the file, sync, keep a record."""
 
 import sqlite3
-from collections.abc import Callable, Collection, Sequence
-from contextlib import closing, nullcontext, suppress
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from functools import cache
@@ -13,17 +13,23 @@ from pylon_to_sqlite import file
 from pylon_to_sqlite.choice import Choice
 from pylon_to_sqlite.client import Client, Me
 from pylon_to_sqlite.downloads import Downloads
-from pylon_to_sqlite.errors import MoreToDo, PylonError, Unauthorized, Unavailable
+from pylon_to_sqlite.endings import FAILED, STREAMS_FAILED, Ending, ending_of
+from pylon_to_sqlite.errors import MoreToDo, Unauthorized, Unavailable
 from pylon_to_sqlite.further_streams import CUSTOM_OBJECTS
 from pylon_to_sqlite.gather import Gathered, Gathering, Remembering
 from pylon_to_sqlite.plan import iso
 from pylon_to_sqlite.reading import Progress, Reading, Result
 from pylon_to_sqlite.reconcile import Compared
 from pylon_to_sqlite.rows import Drift
+from pylon_to_sqlite.runs import Counts
 from pylon_to_sqlite.store import Store
 from pylon_to_sqlite.stream import Stream
 from pylon_to_sqlite.support_streams import ISSUES
 from pylon_to_sqlite.sync import Sync
+
+
+def _go_on() -> None:
+    pass
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,8 @@ class Wishes:
     """What fetches the contents of files, if they are wanted, and where to."""
     until: float | None = None
     """When to stop with what there is, in seconds of the steady clock."""
+    check: Callable[[], None] = _go_on
+    """Called between requests; may raise to end the run."""
 
     def choice(self, known: Choice) -> Choice:
         """What is mirrored from now on, where `known` was so far."""
@@ -94,9 +102,23 @@ class Outcome:
     """What was done for the contents of files, where they were wanted."""
 
     @property
+    def counts(self) -> Counts:
+        """What all streams' records did together."""
+        total = Counts()
+        for result in self.results:
+            total.add(result.counts)
+        return total
+
+    @property
+    def ending(self) -> Ending:
+        """How the run ended, for its record and the command line."""
+        if self.gathered is not None and self.gathered.error:
+            return Ending("failed", FAILED, f"downloads stopped: {self.gathered.error}")
+        return STREAMS_FAILED if any(result.error for result in self.results) else Ending()
+
+    @property
     def failed(self) -> bool:
-        is_stopped = self.gathered is not None and bool(self.gathered.error)
-        return is_stopped or any(result.error for result in self.results)
+        return self.ending.exit_status != 0
 
 
 def mirror(
@@ -144,6 +166,7 @@ def _run(
     store.prepare(wall(), organization_id=me.id, organization_name=me.name)
 
     def check() -> None:
+        wishes.check()
         if wishes.until is not None and client.clock.steady() >= wishes.until:
             raise MoreToDo("the time is up")
 
@@ -153,13 +176,20 @@ def _run(
     store.memory.save_choice(choice)
     streams = wishes.streams(choice)
     if since := wishes.doubted_since(client.clock.now()):
-        for stream in streams:
-            if stream.is_by_staleness and stream.parent is ISSUES:
-                store.doubt_children(stream, since, client.now())
-    run = store.runs.begin(_version(), wall())
+        _doubt_recent(store, client, streams, since)
+    run = store.runs.begin(version_here(), wall())
     source = Remembering(client) if wishes.downloads else client
+    reading = Reading(source, store, wall, choice, on_progress=on_progress, on_result=on_result)
+
+    def record(ending: Ending) -> None:
+        unfinished = {name: one.counts for name, one in reading.results.items() if not one.ended}
+        # Who ends a run that waits for another program is not to wait again.
+        is_over = ending.outcome == "interrupted"
+        with suppress(sqlite3.OperationalError) if is_over else nullcontext():
+            store.runs.end(run, ending, unfinished, client.requests, client.waited, wall())
+
     sync = Sync(
-        Reading(source, store, wall, choice, on_progress=on_progress, on_result=on_result),
+        reading,
         since=wishes.since,
         full=wishes.full,
         workers=wishes.workers,
@@ -167,22 +197,64 @@ def _run(
         reconcile=wishes.reconcile,
         check=check,
     )
-    outcome = "interrupted"
-    try:
+    with _recorded(record):
         results = sync.run(streams, run)
-        outcome = "failed" if any(result.error for result in results) else "ok"
-    except (PylonError, sqlite3.Error):
-        outcome = "failed"
+        found = sync.compared
+        if found.missing or found.changed or found.gone:
+            counts = Counts(found.missing, found.changed, found.gone)
+            store.runs.add(run, ISSUES.name, counts)
+        _settle_custom_objects(store, choice, results)
+        # What comes now may take long, and nobody is to think the run had died.
+        record(STREAMS_FAILED if any(result.error for result in results) else Ending())
+        erased, unpurged = _clean_up(store, client, wishes, sync, results, wall)
+        drift, gathered = store.tell_drift(), None
+        if wishes.downloads and isinstance(source, Remembering):
+            # After all else, for it may take longer than all else.
+            workers = (wishes.workers, check, on_progress)
+            gathering = Gathering(store, source, wishes.downloads, wall, *workers)
+            gathered = gathering.run()
+            wishes.downloads.close()
+        outcome = Outcome(me, results, drift, sync.compared, erased, unpurged, gathered)
+        record(outcome.ending)
+    return outcome
+
+
+@contextmanager
+def _recorded(record: Callable[[Ending], None]) -> Iterator[None]:
+    """Whatever ends the run is in its record."""
+    try:
+        yield
+    except BaseException as error:
+        with suppress(sqlite3.Error):
+            record(ending_of(error))
         raise
-    finally:
-        # Who ends a run that waits for another program is not to wait again.
-        with suppress(sqlite3.OperationalError) if outcome == "interrupted" else nullcontext():
-            store.runs.end(run, outcome, client.requests, client.waited, wall())
+
+
+def _doubt_recent(store: Store, client: Client, streams: Sequence[Stream], since: str) -> None:
+    """Have the children of issues read again that had messages since then."""
+    for stream in streams:
+        if stream.is_by_staleness and stream.parent is ISSUES:
+            store.doubt_children(stream, since, client.now())
+
+
+def _settle_custom_objects(store: Store, choice: Choice, results: Sequence[Result]) -> None:
+    """A word that was misspelt is not asked for for ever."""
     unknown = {value for result in results for value in result.unknown}
     kept = [kind for kind in choice.custom_objects if kind not in unknown]
     if kept != [*choice.custom_objects]:
-        # A word that was misspelt is not asked for for ever.
         store.memory.save_choice(replace(choice, custom_objects=kept))
+
+
+def _clean_up(
+    store: Store,
+    client: Client,
+    wishes: Wishes,
+    sync: Sync,
+    results: Sequence[Result],
+    wall: Callable[[], str],
+) -> tuple[int, str]:
+    """Erase what is to be, and leave nothing of words that are gone; gives how many records it was,
+    and why something may be left."""
     erased = 0
     if wishes.erase_deleted is not None:
         now = datetime.fromtimestamp(client.clock.now(), timezone.utc)
@@ -191,23 +263,11 @@ def _run(
     counts = [one.counts for one in results]
     has_changed = found.changed or found.gone or any(one.changed or one.gone for one in counts)
     # Names that only references tell are in no count.
-    unpurged = store.purge(wall()) if has_changed or store.is_unpurged() else ""
-    drift, gathered = store.tell_drift(), None
-    if wishes.downloads and isinstance(source, Remembering):
-        # After all else, for it may take longer than all else.
-        workers = (wishes.workers, check, on_progress)
-        gathering = Gathering(store, source, wishes.downloads, wall, *workers)
-        try:
-            gathered = gathering.run()
-            wishes.downloads.close()
-        finally:
-            with suppress(sqlite3.OperationalError):
-                store.runs.end(run, outcome, client.requests, client.waited, wall())
-    return Outcome(me, results, drift, found, erased, unpurged, gathered)
+    return erased, store.purge(wall()) if has_changed or store.is_unpurged() else ""
 
 
 @cache
-def _version() -> str:
+def version_here() -> str:
     return version("pylon-to-sqlite")
 
 

@@ -7,7 +7,7 @@ from pylon_to_sqlite.stream import Column, Kind, Link, Stream
 from pylon_to_sqlite.streams import STREAMS
 
 # The last of the steps in migrations.py.
-VERSION = 3
+VERSION = 4
 
 SQL_TYPES: Mapping[Kind, str] = {
     "text": "TEXT",
@@ -225,7 +225,9 @@ BOOKKEEPING: Mapping[str, str] = {
         ended_at TEXT,
         outcome TEXT,
         requests INTEGER,
-        seconds_waited REAL
+        seconds_waited REAL,
+        exit_status INTEGER,
+        error TEXT
     """,
     "_pylon_run_streams": """
         run INTEGER NOT NULL REFERENCES _pylon_runs(id),

@@ -1,7 +1,7 @@
 """What a file holds and how its last runs ended. Reads only."""
 
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from pylon_to_sqlite.streams import STREAMS
 
 # A run that was killed could not say so.
 UNFINISHED = "interrupted"
+AT_WORK = "at work"
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,69 @@ def status_of(path: Path, now: str) -> Status:
             )
     except sqlite3.Error as error:
         raise Unusable(f"cannot read {path}: {error}") from None
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """One run: when, what version of this tool, what it did and how it ended. Times are UTC."""
+
+    id: int
+    version: str
+    started_at: str
+    ended_at: str | None
+    outcome: str
+    exit_status: int | None
+    streams: int
+    failed: list[str]
+    new: int
+    changed: int
+    gone: int
+    requests: int | None
+    seconds_waited: float | None
+    error: str | None
+
+
+def runs_of(path: Path, last: int) -> list[RunStatus]:
+    """The `last` runs of `path`, the newest first. Raises Unusable where it is no mirror."""
+    try:
+        with file.reading(path) as connection:
+            connection.row_factory = sqlite3.Row
+            found = connection.execute(
+                "SELECT * FROM _pylon_runs ORDER BY id DESC LIMIT ?", [last]
+            ).fetchall()
+            made = [_run(connection, dict(row)) for row in found]
+    except sqlite3.Error as error:
+        raise Unusable(f"cannot read {path}: {error}") from None
+    if made and made[0].ended_at is None and file.is_held(path):
+        made[0] = replace(made[0], outcome=AT_WORK)
+    return made
+
+
+def _run(connection: sqlite3.Connection, run: dict[str, Any]) -> RunStatus:
+    streams = connection.execute(
+        "SELECT * FROM _pylon_run_streams WHERE run = ? ORDER BY stream", [run["id"]]
+    ).fetchall()
+
+    def count(of: str) -> int:
+        return sum(one[of] or 0 for one in streams)
+
+    return RunStatus(
+        id=run["id"],
+        version=run["version"],
+        started_at=run["started_at"],
+        ended_at=run["ended_at"],
+        outcome=run["outcome"] or UNFINISHED,
+        # An earlier version kept neither this nor the error.
+        exit_status=run.get("exit_status"),
+        streams=len(streams),
+        failed=[one["stream"] for one in streams if one["outcome"] == "failed"],
+        new=count("rows_new"),
+        changed=count("rows_changed"),
+        gone=count("rows_gone"),
+        requests=run["requests"],
+        seconds_waited=run["seconds_waited"],
+        error=run.get("error"),
+    )
 
 
 def _stream(connection: sqlite3.Connection, stream: Stream, is_on: bool, now: str) -> StreamStatus:

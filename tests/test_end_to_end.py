@@ -17,6 +17,7 @@ from mirroring import DAY, TOKEN, rows
 from oracle import differences
 from test_sync import change_everything
 
+from pylon_to_sqlite.running import Interrupt
 from pylon_to_sqlite.sandbox.api import Api
 from pylon_to_sqlite.sandbox.server import Server
 
@@ -138,3 +139,23 @@ def test_a_run_that_is_stopped_goes_on_where_it_was(
         asked = [line for line in finish.stderr.splitlines() if line.startswith("GET /issues/")]
         assert len(asked) == 128 - done
     assert differences(path, desk.workspace) == []
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_interrupt_that_python_loses_is_noticed_all_the_same() -> None:
+    """As in the finalising of an object, where exceptions are told and forgotten."""
+
+    class Finalised:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    before = [(one, signal.getsignal(one)) for one in (signal.SIGINT, signal.SIGTERM)]
+    try:
+        interrupt = Interrupt()
+        interrupt.check()
+        Finalised()
+        with pytest.raises(KeyboardInterrupt):
+            interrupt.check()
+    finally:
+        for one, handler in before:
+            signal.signal(one, handler)

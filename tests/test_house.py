@@ -23,14 +23,20 @@ SQL = (
 # From the top; whatever stands on one floor does not know the others there.
 FLOORS = (
     ("__main__",),
-    ("cli", "display", "download_options", "exits", "opening", "options"),
+    (
+        *("cli", "connecting", "display", "download_options", "exits", "journal", "opening"),
+        *("options", "running", "upkeep"),
+    ),
     (
         *("estimate", "run", "sync", "children", "walks", "lookups", "reconcile", "reading"),
-        *("gather", "status", "serving", "raw"),
+        *("gather", "status", "serving", "raw", "rounds", "backup", "doctor", "examine", "mend"),
     ),
     ("client", "downloads", "folder", "answers", "lanes", "file", "auth", "metadata", "store"),
     SQL,
-    ("choice", "plan", "rows", "limits", "address", "reach", "full_text", "views"),
+    (
+        *("choice", "plan", "rows", "limits", "address", "reach", "full_text", "endings"),
+        "views",
+    ),
     (
         *("schema", "streams", "support_streams", "further_streams", "optional_streams", "stream"),
         *("errors", "values", "text", "unsigned"),
@@ -43,8 +49,22 @@ FLOOR = {module: len(FLOORS) - at for at, floor in enumerate(FLOORS) for module 
 # transactions and their tables, which derive from the streams, which are made of what a stream is
 # and of values.
 BESIDE = {
+    ("cli", "connecting"),
     ("cli", "display"),
     ("cli", "exits"),
+    ("cli", "journal"),
+    ("cli", "running"),
+    ("cli", "upkeep"),
+    ("connecting", "display"),
+    ("running", "display"),
+    ("running", "journal"),
+    ("upkeep", "connecting"),
+    ("upkeep", "display"),
+    ("upkeep", "exits"),
+    ("upkeep", "options"),
+    ("doctor", "examine"),
+    ("doctor", "mend"),
+    ("mend", "examine"),
     ("exits", "display"),
     ("cli", "options"),
     ("cli", "download_options"),
@@ -106,8 +126,14 @@ BESIDE = {
 OUTSIDE = {
     "httpx": {"client", "downloads"},
     "sqlite_utils": {*SQL, "store"} - {"transactions"},
-    "sqlite3": {"file", "purge", "run", "status", "store", "transactions"},
-    "click": {"cli", "display", "download_options", "exits", "opening", "options"},
+    "sqlite3": {
+        *("file", "purge", "run", "status", "store", "transactions"),
+        *("backup", "doctor", "examine", "full_text", "endings"),
+    },
+    "click": {
+        *("cli", "connecting", "display", "download_options", "exits", "opening", "options"),
+        "upkeep",
+    },
     "datasette": {"opening"},
     "subprocess": {"serving"},
 }

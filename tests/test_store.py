@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from mirroring import rows
 
+from pylon_to_sqlite.endings import INTERRUPTED
 from pylon_to_sqlite.plan import Checkpoint
 from pylon_to_sqlite.rows import rows_of
 from pylon_to_sqlite.stale import Parent
@@ -229,7 +230,7 @@ def test_a_signal_ends_the_wait_for_another_program_once_and_for_all(path: Path)
         run = store.runs.begin("1", NOW)
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(sqlite3.OperationalError, match="locked"):
-            store.runs.end(run, "interrupted", 0, 0.0, NOW)
+            store.runs.end(run, INTERRUPTED, {}, 0, 0.0, NOW)
 
 
 def test_children_that_come_after_their_parent_has_gone_are_not_live(

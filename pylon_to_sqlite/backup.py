@@ -1,0 +1,131 @@
+"""A copy of the mirror as it stood at one moment, made while a sync may be writing.
+
+VACUUM INTO, and not SQLite's backup API: it writes the live rows alone, so that no free page or
+slack of a page brings words along that were deleted; and the API begins anew whenever another
+connection writes, which beside a sync may be for ever.
+"""
+
+import os
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from pylon_to_sqlite import file
+from pylon_to_sqlite.errors import Unavailable, Unusable
+from pylon_to_sqlite.full_text import filled, index_of, is_true
+from pylon_to_sqlite.schema import FULL_TEXT
+
+
+def back_up(path: Path, to: Path, *, force: bool = False) -> int:
+    """Copy the mirror at `path` to a new file `to`, or over an earlier copy with `force`; whole or
+    not at all. Gives its bytes. Raises Unusable or Unavailable."""
+    if file.inspect(path, must_exist=True) is None:
+        raise Unusable(f"{path} holds no mirror of a Pylon workspace")
+    _check(path, to, force)
+    whole = to.resolve()
+    try:
+        with _beside(whole) as part:
+            _copy(path.resolve(), part)
+            _whole_on_disk(part)
+            if force:
+                part.replace(whole)
+            else:
+                _put(part, whole)
+            _whole_on_disk(whole.parent)
+            return whole.stat().st_size
+    except sqlite3.Error as error:
+        if "interrupted" in str(error):
+            raise KeyboardInterrupt from None
+        is_torn = "malformed" in str(error) or "not a database" in str(error)
+        more = f": pylon-to-sqlite doctor {path} tells what is wrong" if is_torn else ""
+        raise Unavailable(f"cannot copy {path} to {to}: {error}{more}") from None
+    except OSError as error:
+        raise Unavailable(f"cannot copy {path} to {to}: {error.strerror or error}") from None
+
+
+def _check(path: Path, to: Path, force: bool) -> None:
+    """Raise Unusable where `to` cannot be written, or must not be."""
+    there = file.inspect(to)
+    if not os.path.lexists(to):
+        return
+    if to.exists() and to.samefile(path):
+        raise Unusable(f"{to} is the mirror itself: name another file")
+    if not force:
+        raise Unusable(f"{to} is there already: name another file, or give --force")
+    if there is None and to.exists() and to.stat().st_size:
+        raise Unusable(f"{to} is no copy of a mirror, so it is not written over")
+    wal = Path(f"{to.resolve()}-wal")
+    if wal.exists() and wal.stat().st_size:
+        # What is in it belongs to the old file, and SQLite would read it into the new one.
+        raise Unusable(f"{to} is open in another program, or was not closed well: see {wal}")
+
+
+@contextmanager
+def _beside(whole: Path) -> Iterator[Path]:
+    """A new file in the same directory, for its owner only, gone at the end if it still is one."""
+    handle, name = tempfile.mkstemp(prefix=f".{whole.name}.", suffix=".part", dir=whole.parent)
+    os.close(handle)
+    try:
+        yield Path(name)
+    finally:
+        for suffix in ("", "-journal"):
+            Path(f"{name}{suffix}").unlink(missing_ok=True)
+
+
+def _copy(path: Path, part: Path) -> None:
+    with closing(file.opened(path)) as source:
+        _check_whole(source, "it")
+        source.execute("VACUUM INTO ?", [str(part)])
+    with closing(file.opened(part, may_write=True)) as copy:
+        # What is thrown away when anything goes wrong needs no journal.
+        copy.execute("PRAGMA journal_mode = OFF")
+        copy.execute("PRAGMA synchronous = OFF")
+        copy.execute("PRAGMA secure_delete = ON")
+        while wrong := _wrong_indexes(copy):
+            for table in wrong:
+                copy.execute(filled(table))
+            copy.execute("DELETE FROM _pylon_unpurged")
+            copy.execute("VACUUM")
+        copy.execute("DELETE FROM _pylon_unpurged")
+        _check_whole(copy, "the copy")
+
+
+def _check_whole(connection: sqlite3.Connection, what: str) -> None:
+    """A copy of what is damaged would take the place of one that is whole."""
+    if file.damage(connection):
+        raise sqlite3.DatabaseError(f"{what} is malformed")
+
+
+def _wrong_indexes(copy: sqlite3.Connection) -> list[str]:
+    """The tables whose index is not as it should be in the copy: VACUUM may number rows anew, of
+    which an index knows nothing, and one keeps words that are deleted until it is optimized."""
+    there = {row[0] for row in copy.execute("SELECT name FROM sqlite_master")}
+    unpurged = {row[0] for row in copy.execute("SELECT name FROM _pylon_unpurged")}
+    return [
+        table
+        for table in FULL_TEXT
+        if index_of(table) in there and (index_of(table) in unpurged or not is_true(copy, table))
+    ]
+
+
+def _put(part: Path, whole: Path) -> None:
+    """Give it its name, unless somebody else has taken that meanwhile."""
+    try:
+        os.link(part, whole)
+    except FileExistsError:
+        raise Unusable(f"{whole} is there already: name another file, or give --force") from None
+    except OSError:
+        # Not every file system has links.
+        if os.path.lexists(whole):
+            raise
+        part.replace(whole)
+
+
+def _whole_on_disk(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

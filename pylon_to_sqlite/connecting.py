@@ -1,0 +1,44 @@
+"""From the options that say whose workspace it is to a client."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pylon_to_sqlite.display import Display
+from pylon_to_sqlite.errors import Unauthorized
+
+if TYPE_CHECKING:
+    from pylon_to_sqlite.client import Client
+
+
+def client_of(token: str | None, auth: Path, api_url: str | None) -> tuple[Client, str]:
+    """A client, and where its token came from."""
+    from pylon_to_sqlite.auth import load
+
+    if token == "" and is_given("token"):
+        raise Unauthorized("--token is empty")
+    if token:
+        source = "--token" if is_given("token") else "PYLON_API_TOKEN"
+    else:
+        token, source = load(auth)
+    return connected(token, api_url), source
+
+
+def connected(token: str, api_url: str | None) -> Client:
+    """A client that tells why it waits."""
+    from pylon_to_sqlite.address import url_of
+    from pylon_to_sqlite.client import Client
+
+    token = token.strip()
+    client = Client(token, api_url or url_of(token))
+    client.on_wait = Display(False, False).waiting
+    return client
+
+
+def is_given(option: str) -> bool:
+    """Whether an option stands on the command line, and not in the environment."""
+    source = click.get_current_context().get_parameter_source(option)
+    return source is click.core.ParameterSource.COMMANDLINE

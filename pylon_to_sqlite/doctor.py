@@ -1,0 +1,200 @@
+"""The examination of a mirror and all around it: file, disk, token, clock; and what can be mended.
+
+Without `mend` nothing is written: SQLite's own check of full text asks for a connection that could
+write, so that is closed before another, which cannot, and no -wal is moved into the file by it.
+"""
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+from pylon_to_sqlite import file
+from pylon_to_sqlite.client import Client
+from pylon_to_sqlite.errors import Busy, PylonError, Unavailable, Unusable
+from pylon_to_sqlite.examine import TORN, Examined, Finding, examine
+from pylon_to_sqlite.mend import mend_in
+from pylon_to_sqlite.plan import iso, moment
+from pylon_to_sqlite.store import Store
+
+# A -wal that is larger is emptied by no sync: something reads the file all the time.
+LARGEST_WAL = 64 * 2**20
+# Seconds that two clocks may differ by, and a time be ahead where only this machine's is known.
+APART = 60.0
+AHEAD = timedelta(hours=1)
+# Where SQLite makes temporary files, as it looks for them.
+TEMPORARY = ("SQLITE_TMPDIR", "TMPDIR")
+DIRECTORIES = ("/var/tmp", "/usr/tmp", "/tmp", ".")
+
+
+def diagnose(
+    path: Path, ask: Callable[[], Client | None], now: str, *, mend: bool = False
+) -> list[Finding]:
+    """Findings on the file at `path`. `ask` gives a client, None where there is no token. With
+    `mend`, what can be is mended first, and found again. Raises Unusable where there is no mirror,
+    Busy where a sync holds it that is to be mended."""
+    broken: list[Finding] = []
+    organization = None
+    try:
+        mirror = file.inspect(path, must_exist=True)
+        if mirror is None:
+            raise Unusable(f"{path} holds no mirror of a Pylon workspace")
+        organization = mirror.organization_id
+    except Unusable as error:
+        if not path.is_file() or not path.stat().st_size:
+            raise
+        is_torn = "cannot read" in str(error) or "no SQLite database" in str(error)
+        broken = [Finding("mirror", "wrong", str(error), TORN if is_torn else "")]
+    with _held(path, must_be=mend) as is_alone:
+        around, latest = _pylon(ask, organization, now)
+
+        def found() -> list[Finding]:
+            inside = broken or _looked_into(path, latest, is_alone=is_alone)
+            here = [_mode(path), _lock(path, is_alone), *inside, _wal(path, is_alone)]
+            return [*here, _space(path), *around]
+
+        before = found()
+        wrong = {one.check for one in before if one.state == "wrong" and one.can_mend}
+        if not mend or not wrong:
+            return before
+        _mend(path, wrong, now, latest)
+        after = found()
+    mended = wrong - {one.check for one in after if one.state == "wrong"}
+    done = [replace(one, state="mended") for one in before if one.check in mended]
+    return done + [one for one in after if one.check not in mended]
+
+
+@contextmanager
+def _held(path: Path, *, must_be: bool) -> Iterator[bool]:
+    """Whether no sync is at work, and none can begin meanwhile; no lock is made for looking."""
+    with ExitStack() as stack:
+        is_alone = True
+        if must_be:
+            stack.enter_context(file.held(path))
+        elif Path(f"{path.resolve()}.lock").exists():
+            try:
+                stack.enter_context(file.held(path))
+            except (Busy, Unusable):
+                is_alone = False
+        yield is_alone
+
+
+def _looked_into(path: Path, latest: str, *, is_alone: bool) -> list[Finding]:
+    wal = Path(f"{path.resolve()}-wal")
+    was_open = wal.exists() and wal.stat().st_size > 0
+    may_write = is_alone and os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+    try:
+        with closing(file.opened(path)) as connection, ExitStack() as stack:
+            deep = None
+            if may_write:
+                deep = stack.enter_context(closing(file.opened(path, may_write=True)))
+                # Else it does not count as one that has the file open.
+                deep.execute("SELECT 1 FROM sqlite_master").fetchone()
+            if deep is None:
+                # A snapshot, for a sync may write meanwhile.
+                connection.execute("BEGIN")
+            found = [*examine(Examined(connection, deep, latest))]
+            if not was_open:
+                # Then the last to close removes the -wal that this has made.
+                connection.close()
+            return found
+    except sqlite3.Error as error:
+        todo = "" if isinstance(error, sqlite3.OperationalError) else TORN
+        return [Finding("mirror", "wrong", f"cannot read {path}: {error}", todo)]
+
+
+def _mode(path: Path) -> Finding:
+    open_to = [one for one in _files(path) if one.stat().st_mode & 0o077]
+    if not open_to:
+        return Finding("mode", "ok", "nobody but its owner can read it")
+    modes = ", ".join(f"{one} has mode {one.stat().st_mode & 0o777:04o}" for one in open_to)
+    message = f"others can read customers' words: {modes}"
+    return Finding("mode", "wrong", message, f"chmod 600 {open_to[0]}, or --mend", can_mend=True)
+
+
+def _files(path: Path) -> list[Path]:
+    whole = path.resolve()
+    beside = (Path(f"{whole}{suffix}") for suffix in ("", "-wal", "-shm"))
+    return [one for one in beside if one.exists()]
+
+
+def _lock(path: Path, is_alone: bool) -> Finding:
+    lock = Path(f"{path.resolve()}.lock")
+    if lock.exists() and not os.access(lock, os.W_OK):
+        message = f"this user cannot write to {lock}, so no sync of this user's can begin"
+        return Finding("lock", "wrong", message, "give it the owner of the mirror")
+    said = "no sync is at work" if is_alone else "a sync is at work on it now"
+    return Finding("lock", "ok", said)
+
+
+def _wal(path: Path, is_alone: bool) -> Finding:
+    wal = Path(f"{path.resolve()}-wal")
+    size = wal.stat().st_size if wal.exists() else 0
+    if size <= LARGEST_WAL or not is_alone:
+        return Finding("wal", "ok", f"{_size(size)} wait in the -wal")
+    message = f"{wal} has grown to {_size(size)}: some program reads the file all the time"
+    return Finding("wal", "wrong", message, "restart that program, then --mend", can_mend=True)
+
+
+def _space(path: Path) -> Finding:
+    """Whether the file can be written anew: in a temporary place, then through the -wal."""
+    size = path.stat().st_size
+    wanted = [*map(os.environ.get, TEMPORARY), *DIRECTORIES]
+    temporary = next((one for one in wanted if one and os.access(one, os.W_OK)), ".")
+    for where in (path.resolve().parent, Path(temporary)):
+        is_one = path.resolve().parent.stat().st_dev == os.stat(temporary).st_dev
+        need, free = size * 2 if is_one else size, shutil.disk_usage(where).free
+        if free < need:
+            message = f"{where} has {_size(free)} free, and to write the file anew takes"
+            return Finding("space", "wrong", f"{message} {_size(need)}", "make room there")
+    return Finding("space", "ok", f"there is room to write its {_size(size)} anew")
+
+
+def _pylon(
+    ask: Callable[[], Client | None], organization: str | None, now: str
+) -> tuple[list[Finding], str]:
+    """Findings on token and clock, and the latest time that anything can be of."""
+    latest = iso(moment(now) + AHEAD)
+    try:
+        client = ask()
+        if client is None:
+            message = "there is none, so Pylon was not asked"
+            return [Finding(one, "skipped", message) for one in ("token", "clock")], latest
+        with closing(client):
+            me = client.me()
+            ahead = moment(client.now()).timestamp() - client.clock.now()
+    except PylonError as error:
+        return [Finding("token", "wrong", str(error), "see pylon-to-sqlite verify-auth")], latest
+    if organization is not None and me.id != organization:
+        message = f"it is one of {me.name} ({me.id}), and the file mirrors {organization}"
+        token = Finding("token", "wrong", message, "use that organisation's token")
+    else:
+        token = Finding("token", "ok", f"it is one of {me.name}, at {client.api_url}")
+    if abs(ahead) <= APART:
+        clock = Finding("clock", "ok", "as Pylon's, to a minute")
+    else:
+        way = "behind" if ahead > 0 else "ahead of"
+        message = f"this machine's is {abs(ahead):,.0f} s {way} Pylon's, so its stamps are wrong"
+        clock = Finding("clock", "wrong", message, "set it, by NTP for one")
+    return [token, clock], iso(moment(client.now()) + timedelta(minutes=10))
+
+
+def _mend(path: Path, wrong: set[str], now: str, latest: str) -> None:
+    if "mode" in wrong:
+        for one in _files(path):
+            one.chmod(0o600)
+    if not wrong - {"mode"}:
+        return
+    try:
+        with closing(Store(str(path.resolve()))) as store:
+            mend_in(store, wrong, now, latest)
+    except sqlite3.Error as error:
+        raise Unavailable(f"cannot mend {path}: {error}. What is whole stays") from None
+
+
+def _size(size: float) -> str:
+    return f"{size / 10**6:,.1f} MB"

@@ -1,0 +1,146 @@
+"""One run, or one after the other, as the command line shows them and signals end them."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+from threading import Event
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from pylon_to_sqlite.display import counted
+from pylon_to_sqlite.errors import Unusable
+
+if TYPE_CHECKING:
+    from pylon_to_sqlite.client import Client
+    from pylon_to_sqlite.display import Display
+    from pylon_to_sqlite.journal import Journal
+    from pylon_to_sqlite.limits import Clock
+    from pylon_to_sqlite.rounds import Round
+    from pylon_to_sqlite.run import Outcome, Wishes
+
+
+def mirror_once(db: Path, client: Client, wishes: Wishes, show: Display | Journal) -> Outcome:
+    """One run, shown, and ended by SIGTERM as by Ctrl-C."""
+    from pylon_to_sqlite.limits import stoppable
+    from pylon_to_sqlite.run import mirror
+
+    stop = Event()
+    client.clock = stoppable(stop, wishes.until)
+    client.on_wait = show.waiting
+    client.on_answer = show.answered
+    interrupt = Interrupt()
+    began = datetime.now(timezone.utc)
+    show.began(db)
+    try:
+        wishes = replace(wishes, check=interrupt.check)
+        outcome = mirror(db, client, wishes, show.progress, show.result)
+    finally:
+        # Who waits for the rate limit wakes up; who waits for an answer is not waited for.
+        stop.set()
+        show.close()
+    took = datetime.now(timezone.utc) - began
+    show.summary(outcome, client.requests, client.waited, took.total_seconds())
+    return outcome
+
+
+class Interrupt:
+    """What a signal does: SIGTERM, which systemd and docker send, as Ctrl-C. Python loses an
+    exception that a signal raises while something is being finalised, so it is remembered too."""
+
+    def __init__(self) -> None:
+        self._came = False
+        for one in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(one) is not signal.SIG_IGN or one is signal.SIGTERM:
+                signal.signal(one, self._come)
+
+    def check(self) -> None:
+        """Raise what was lost."""
+        if self._came:
+            raise KeyboardInterrupt
+
+    def _come(self, number: int, frame: FrameType | None) -> None:
+        self._came = True
+        signal.default_int_handler(number, frame)
+
+
+def stay(
+    db: Path,
+    every: float,
+    ask: Callable[[bool], tuple[Client, Wishes]],
+    show: Display | Journal,
+    clock: Clock | None = None,
+) -> None:
+    """Run after run until a signal comes between two. `ask` gives what the next one needs, and
+    takes whether none has read anything yet."""
+    from pylon_to_sqlite.limits import Clock
+    from pylon_to_sqlite.rounds import Rounds
+
+    # It is there to stay: also when the terminal goes that started it.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    Interrupt()
+    kept = Kept(db)
+
+    def attempt(is_first: bool) -> Round:
+        with kept.watched():
+            # Anew in each round: a token that was replaced is read again.
+            client, wishes = ask(is_first)
+            try:
+                outcome = mirror_once(db, client, wishes, show)
+            finally:
+                client.close()
+        return round_of(outcome, client.requests)
+
+    Rounds(every, attempt, clock or Clock(), show.health).run()
+
+
+def round_of(outcome: Outcome, requests: int) -> Round:
+    """What there is to tell of a run that came to its end."""
+    from pylon_to_sqlite.rounds import Round
+
+    failed = [f"{one.stream.name}: {one.error}" for one in outcome.results if one.error]
+    if failed or outcome.failed:
+        more = f" (and {len(failed) - 1} more streams)" if len(failed) > 1 else ""
+        said = f"{failed[0]}{more}" if failed else str(outcome.ending.error)
+        return Round("failing", said, is_down=len(failed) == len(outcome.results) > 0)
+    counts = outcome.counts
+    told = f"{counted(counts.new, counts.changed)}, {counts.gone:,} gone; {requests:,} requests"
+    return Round("well", told)
+
+
+class Kept:
+    """The file, which no round makes anew once there was one: whoever moved it away, or has not
+    mounted its disk yet, would find an empty one in its place."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._was_there = False
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Around a round. Raises Unusable where the file has gone."""
+        before = self._inode()
+        if self._was_there and before is None:
+            raise Unusable(
+                f"{self._path} is gone: put it back, or start this again to make a new one"
+            )
+        yield
+        after = self._inode()
+        self._was_there = True
+        if after is None or before not in (None, after):
+            raise Unusable(
+                f"{self._path} was removed or replaced while a run wrote to it: what that run read"
+                " is lost with it, and the next one reads it again"
+            )
+
+    def _inode(self) -> tuple[int, int] | None:
+        try:
+            found = os.stat(self._path)
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
