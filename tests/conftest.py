@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,10 @@ from desk import Desk, open_desk
 from pylon_to_sqlite.limits import Clock
 from pylon_to_sqlite.sandbox.api import Api
 from pylon_to_sqlite.sandbox.workspace import Workspace
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell in the background has it ignored, and every program that is started from there.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 NOW = 1_782_864_000.0  # 2026-07-01T00:00:00Z, a Wednesday
 
