@@ -68,6 +68,15 @@ class Browser:
         while self._read().get("method") != "Page.loadEventFired":
             pass
 
+    def wait_for(self, selector: str) -> None:
+        """Wait until a script has made something, for a minute at most."""
+        found = self.ask(
+            "new Promise(found => { let tries = 1200; const look = () =>"
+            f" document.querySelector({json.dumps(selector)}) ? found(true)"
+            " : tries-- ? setTimeout(look, 50) : found(false); look(); })"
+        )
+        assert found, selector
+
     def submit(self, form: str, **fields: str) -> None:
         """Fill in a form, by its selector, as somebody who types does, and send it off."""
         for name, value in fields.items():

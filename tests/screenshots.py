@@ -9,6 +9,8 @@ from tempfile import TemporaryDirectory
 
 from browsing import CHROMIUM, browser, served
 
+from pylon_to_sqlite.metadata import queries
+
 DOCS = Path(__file__).parent.parent / "docs"
 LARGEST = 300_000
 
@@ -34,15 +36,20 @@ def main() -> None:
         subprocess.run(command, check=True, capture_output=True)
         with closing(sqlite3.connect(path)) as connection:
             (number,) = connection.execute(TALKATIVE).fetchone()
+        (chart,) = (one.fragment for one in queries() if one.name == "volume_by_week")
         pictures = {
             "overview": ("/pylon/-/pylon", 1200, 1120, False),
             "conversation": (f"/pylon/-/conversation/{number}", 1200, 1140, False),
             "phone": ("/pylon/-/pylon", 390, 1080, True),
+            "chart": (f"/pylon/volume_by_week#{chart}", 900, 1220, False),
+            "search": ("/pylon/search_everywhere?words=refresh+token", 1200, 760, False),
         }
         with served(path) as url, browser() as page:
             for name, (wanted, width, height, is_dark) in pictures.items():
                 page.show(width, height, is_dark=is_dark)
                 page.open(url + wanted)
+                if "#" in wanted:
+                    page.wait_for("svg.marks, canvas.marks")
                 picture = page.picture()
                 if len(picture) > LARGEST:
                     sys.exit(f"{name}.png would have {len(picture):,} bytes: make it smaller")

@@ -85,6 +85,24 @@ def test_the_search_box_of_datasette_finds_words(sample: str, page: Browser) -> 
     assert page.ask("document.querySelectorAll('a[href*=\"/-/conversation/\"]').length") > 0
 
 
+def test_a_query_opens_with_its_chart(sample: str, page: Browser) -> None:
+    """From its place in the list of the database's page."""
+    page.open(f"{sample}/pylon")
+    page.click("a[href*='/volume_by_week']")
+    assert page.ask("location.hash").startswith("#g.mark=")
+    page.wait_for("svg.marks, canvas.marks")
+    assert page.ask("document.querySelectorAll('table.rows-and-columns tbody tr').length") > 10
+
+
+def test_words_are_found_everywhere_and_lead_to_the_conversation(
+    sample: str, page: Browser
+) -> None:
+    page.open(f"{sample}/pylon/search_everywhere?words=refresh+token")
+    assert page.ask("document.querySelectorAll('table.rows-and-columns tbody tr').length") > 3
+    page.click("a[href*='/-/conversation/']")
+    assert "token" in page.ask("document.querySelector('.thread').textContent")
+
+
 def test_nothing_that_strangers_wrote_runs_or_is_loaded(tmp_path: Path, page: Browser) -> None:
     path, clock = tmp_path / "pylon.db", FakeClock()
     workspace = Workspace(clock)
