@@ -306,6 +306,27 @@ def test_the_body_stands_in_only_where_there_are_no_messages(
     assert [row["text"] for row in by_number(everything(path, "issue_feedback"))][1] is None
 
 
+def test_a_body_does_not_stand_in_before_what_is_new_has_been_read(
+    path: Path, workspace: Workspace, desk: Desk, api: Api, clock: Any
+) -> None:
+    """A run may end between issues and messages; what came meanwhile may be a note."""
+    issue, note = desk.issues[1], "A kumquat, between us."
+    for message in workspace.messages(issue):
+        workspace.delete_message(message["id"])
+    for _ in range(2):
+        clock.sleep(DAY)
+        sync(path, api, clock)
+    workspace.reply(issue, html=note, author=desk.agents[0], private=True)
+    workspace.change_issue(issue, body_html=f"<p>{note}</p>")
+    clock.sleep(DAY)
+    sync(path, api, clock, "issues")
+    search = QUERIES["search_everywhere"]
+    told = everything(path, "issue_feedback") + answer(path, search, words="kumquat")
+    assert "kumquat" not in repr(told)
+    assert answer(path, search, words="kumquat") == []
+    assert "kumquat" in repr(answer(path, search, words="kumquat", private="1"))
+
+
 @pytest.fixture
 def planted(path: Path, workspace: Workspace, desk: Desk, api: Api, clock: Any) -> Path:
     """A mirror with one word in private notes alone: beside public messages, and in issues whose

@@ -28,6 +28,7 @@ issues_found AS (
         AND EXISTS (
           SELECT 1 FROM _pylon_children AS c
           WHERE c.stream = 'issue_messages' AND c.parent = i.id
+            AND c.read_for IS i.updated_at AND c.again_at IS NULL
         )
       ) AS with_body
   FROM issues AS i
@@ -48,6 +49,7 @@ issues_found AS (
         AND EXISTS (
           SELECT 1 FROM _pylon_children AS c
           WHERE c.stream = 'issue_messages' AND c.parent = i.id
+            AND c.read_for IS i.updated_at AND c.again_at IS NULL
         )
       )
     )
