@@ -4,6 +4,7 @@ they say public. Also the search over everything, and what tells of issues that 
 import json
 import re
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -413,6 +414,40 @@ def test_search_everywhere(
     assert [kind for kind, _ in find("none came")] == ["message"]
     for words in ('" OR NOT *', "title:", "NEAR(", "^", "-", "\x00", "{zz}", "tamarind AND"):
         assert find(words) == []
+
+
+def test_a_search_is_not_held_up_by_a_log(
+    path: Path, workspace: Workspace, desk: Desk, api: Api, clock: Any
+) -> None:
+    """SQLite's own snippet of this one takes a minute, and no time limit ends it."""
+    lines = "\n".join(f"12:00:{n % 60:02} ERROR worker-{n % 7}" for n in range(20_000))
+    log = f"<pre>It began like this. {lines}</pre>"
+    workspace.reply(desk.issues[0], html=log, author=desk.contacts[0])
+    # Short, but each of many words finds all of it.
+    for _ in range(20):
+        workspace.reply(desk.issues[1], html="abcdefgh " * 430, author=desk.contacts[0])
+    bare = workspace.open_issue(title="A log", body_html=log, requester=desk.contacts[0])
+    for message in workspace.messages(bare):
+        workspace.delete_message(message["id"])
+    for _ in range(2):
+        clock.sleep(DAY)
+        sync(path, api, clock)
+    began = time.process_time()
+    found = {
+        (row["kind"], row["number"]): row["found"]
+        for row in answer(path, QUERIES["search_everywhere"], words="error worker")
+    }
+    assert time.process_time() - began < 1
+    began = time.process_time()
+    words = "a ab abc abcd abcde abcdef abcdefg abcdefgh"
+    assert len(answer(path, QUERIES["search_everywhere"], words=words)) == 20
+    assert time.process_time() - began < 1
+    before = "It began like this. 12:00:00 "
+    after = " worker-0\n12:00:01 ERROR worker-1\n"
+    assert {*found} == {("message", 1), ("issue", 5)}
+    for text in found.values():
+        assert text.startswith(f"{before}**ERROR**{after}")
+        assert len(text) < 300
 
 
 def test_reopened_issues(
