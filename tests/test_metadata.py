@@ -298,6 +298,22 @@ def test_conversation_by_number_is_the_whole_conversation(
     assert [row["side"] for row in public][1:] == ["us", "bot"]
 
 
+@pytest.mark.parametrize("name", ["conversation_by_number", "public_messages_of_issue"])
+def test_another_issue_is_never_shown_for_the_one_that_was_asked_for(
+    desk_db: Path, name: str
+) -> None:
+    def shown(number: str) -> set[tuple[int, str]]:
+        found = answer(desk_db, QUERIES[name], number=number)
+        return {(row["number"], row["title"]) for row in found}
+
+    for text in ("2", "#2", " # 2 ", "02"):
+        assert shown(text) == {(2, "Question 1")}
+    for text in ("", "  "):
+        assert len(shown(text)) == 1
+    for text in ("abc", "0", "#", "-2", "2x", "2.0", "1 2", "9" * 30, "é"):
+        assert shown(text) == set()
+
+
 def test_public_messages_matching_takes_all_words_in_any_case(
     tmp_path: Path, api: Api, workspace: Workspace, clock: FakeClock
 ) -> None:
