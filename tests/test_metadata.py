@@ -215,7 +215,7 @@ def wider_db(pylon_db: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with closing(sqlite3.connect(pylon_db)) as source, closing(sqlite3.connect(path)) as target:
         source.backup(target)
         target.execute("PRAGMA writable_schema = ON")
-        for table in (*TABLES, "_pylon_runs", "_pylon_run_streams", "_pylon_children"):
+        for table in (*TABLES, *BOOKKEEPING):
             there = {row[1].lower() for row in target.execute(f"PRAGMA table_info({table})")}
             (sql,) = target.execute(
                 "SELECT sql FROM sqlite_master WHERE name = ?", [table]

@@ -23,7 +23,8 @@ from asking import (
     monday,
 )
 from conftest import FakeClock
-from mirroring import sync
+from desk import Desk
+from mirroring import DAY, sync
 
 from pylon_to_sqlite.sandbox.api import Api
 from pylon_to_sqlite.sandbox.sample import fill
@@ -616,3 +617,22 @@ def test_articles_that_could_have_answered(office: Office, pylon_db: Path) -> No
         pylon_db, QUERIES["articles_that_could_have_answered"], number=str(found[0]["number"])
     )
     assert one == found[:1]
+
+
+def test_time_ends_where_the_mirror_does(
+    path: Path, workspace: Workspace, desk: Desk, api: Api, clock: FakeClock
+) -> None:
+    """Later runs that failed, or were of something else, tell of no later time."""
+    asked = workspace.reply(desk.issues[0], html="Hello?", author=desk.contacts[0])
+    clock.sleep(DAY)
+    sync(path, api, clock)
+    queries = ("waiting_for_us", "agents_load", "unanswered_messages", "backlog_by_state_and_age")
+    before = {name: answer(path, QUERIES[name]) for name in queries}
+    assert [row["waiting_hours"] for row in before["waiting_for_us"]] == [near(24, 1)]
+    clock.sleep(9 * DAY)
+    sync(path, api, clock, "teams")
+    assert {name: answer(path, QUERIES[name]) for name in queries} == before
+    api.misbehave("400", "/issues/search", times=-1)
+    assert any(one.error for one in sync(path, api, clock).results)
+    assert {name: answer(path, QUERIES[name]) for name in queries} == before
+    assert asked in {row["id"] for row in answer(path, QUERIES["public_messages_matching"])}
