@@ -1,7 +1,10 @@
 """What the canned queries answer, held against what the workspace says in plain words."""
 
+import re
+import sqlite3
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import closing
 from datetime import datetime
 from itertools import pairwise
 from math import ceil
@@ -21,10 +24,11 @@ from asking import (
     hours,
     key_of,
     monday,
+    parameters,
 )
 from conftest import FakeClock
 from desk import Desk
-from mirroring import DAY, sync
+from mirroring import DAY, rows, sync
 
 from pylon_to_sqlite.sandbox.api import Api
 from pylon_to_sqlite.sandbox.sample import fill
@@ -75,7 +79,7 @@ def ordered(some: Iterable[dict[str, Any]], *fields: str) -> list[dict[str, Any]
 )
 def test_conversations_vs_tickets(office: Office, pylon_db: Path, given: dict[str, str]) -> None:
     since, until = given.get("since", START), given.get("until", "9999")
-    chosen = [one for one in office.issues if since <= one["created_at"] < until]
+    chosen = [one for one in office.issues if since <= one["created_at"][:10] <= until]
     weeks = grouped(chosen, lambda one: monday(one["created_at"]))
     expected = [
         {
@@ -160,11 +164,13 @@ def test_backlog_by_state_and_age(office: Office, pylon_db: Path) -> None:
 
 
 def waiting(messages: list[Payload]) -> str | None:
-    """Since when the customer waits, who wrote last."""
+    """Since when the customer waits, who wrote last but for bots."""
     since = None
     for message in messages:
-        is_customer = key_of(message["author"], "contact") is not None
-        since = (since or message["timestamp"]) if is_customer else None
+        if key_of(message["author"], "contact"):
+            since = since or message["timestamp"]
+        elif key_of(message["author"], "user"):
+            since = None
     return since
 
 
@@ -636,3 +642,56 @@ def test_time_ends_where_the_mirror_does(
     assert any(one.error for one in sync(path, api, clock).results)
     assert {name: answer(path, QUERIES[name]) for name in queries} == before
     assert asked in {row["id"] for row in answer(path, QUERIES["public_messages_matching"])}
+
+
+TIMED = [name for name, query in QUERIES.items() if ":until" in query.sql]
+
+
+@pytest.mark.parametrize("name", TIMED)
+def test_a_day_given_alone_is_meant_whole(pylon_db: Path, name: str) -> None:
+    query, since = QUERIES[name], {"since": "2026-05-04"}
+    whole = answer(pylon_db, query, **since, until="2026-06-11")
+    assert whole
+    for same in ("2026-06-12T00:00:00Z", "2026-06-12 02:00+02:00", " 2026-06-12T00:00 "):
+        assert answer(pylon_db, query, **since, until=same) == whole
+    assert answer(pylon_db, query, since="2026-05-04T00:00Z", until="2026-06-11") == whole
+    one = answer(pylon_db, query, since="2026-05-01", until="2026-05-01T00:00:00Z")
+    assert one == []
+
+
+@pytest.mark.parametrize("name", TIMED)
+@pytest.mark.parametrize("time", ["2026-13-01", "2026-7-1", "July", "2026", "abcd-ef-gh", "-1"])
+def test_what_is_no_time_finds_nothing(pylon_db: Path, name: str, time: str) -> None:
+    assert answer(pylon_db, QUERIES[name], since=time) == []
+    assert answer(pylon_db, QUERIES[name], since="2026-05-04", until=time) == []
+
+
+@pytest.mark.parametrize("name", TIMED)
+def test_a_time_is_found_by_an_index(pylon_db: Path, name: str) -> None:
+    """And not by a walk through all issues or messages."""
+    query = QUERIES[name]
+    given: Any = dict.fromkeys(parameters(query.sql), "")
+    plan = [row["detail"] for row in rows(pylon_db, f"EXPLAIN QUERY PLAN {query.sql}", given)]
+    walked = [one for one in plan if re.match(r"SCAN [im]\b|.* AUTOMATIC .*placeholder", one)]
+    assert walked == []
+
+
+def test_neither_bots_nor_the_same_second_end_the_waiting(
+    path: Path, workspace: Workspace, desk: Desk, api: Api, clock: FakeClock
+) -> None:
+    first, second, third, fourth = desk.issues
+    for issue in (first, second):
+        workspace.reply(issue, html="Hello?", author=desk.contacts[0])
+    workspace.reply(first, html="Please wait.", author_name="Helper")
+    workspace.reply(second, html="Here we are.", author=desk.agents[0])
+    workspace.reply(third, html="Ours.", author=desk.agents[0])
+    workspace.reply(third, html="Theirs.", author=desk.contacts[0])
+    workspace.reply(fourth, html="Theirs.", author=desk.contacts[0])
+    workspace.reply(fourth, html="Ours.", author=desk.agents[0])
+    clock.sleep(DAY)
+    sync(path, api, clock)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE issue_messages SET timestamp = substr(timestamp, 1, 17) || '00Z'")
+        connection.commit()
+    found = answer(path, QUERIES["waiting_for_us"])
+    assert sorted(row["number"] for row in found) == [1, 3]

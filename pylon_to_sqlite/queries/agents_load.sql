@@ -1,6 +1,6 @@
 -- Agents' load
--- Open issues of each of us: how many, how many are new or wait for us, and how old the oldest is,
--- in days up to the last sync.
+-- Open issues of each of us: how many, how many are new or wait for us by their state (whoever wrote
+-- last; waiting_for_us goes by that), and how old the oldest is, in days up to the last sync.
 -- chart: bar agent:nominal open_issues:quantitative
 WITH clock AS (
   SELECT coalesce(

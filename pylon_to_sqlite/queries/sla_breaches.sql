@@ -1,7 +1,8 @@
 -- SLA breaches
--- Issues of the last four weeks before the last sync whose first response or resolution came
--- after it was due, or is due and has not come, by the times of the issue and of each of its teams.
--- Choose another time with since and until (UTC, such as 2026-07-01). Latest due first, 500 at most.
+-- Issues of the last four weeks before the last sync whose first response or resolution came after
+-- it was due, or is due and has not come, by the times of the issue and of each of its teams.
+-- Choose another time with since and until (UTC, such as 2026-07-01; that day of until is in it).
+-- Latest due first, 500 at most.
 WITH clock AS (
   SELECT coalesce(
     (
@@ -10,6 +11,24 @@ WITH clock AS (
     ),
     (SELECT max(i.updated_at) FROM issues AS i)
   ) AS at
+),
+-- A day alone is meant whole; what is no time finds nothing.
+span AS (
+  SELECT
+    c.at,
+    CASE
+      WHEN trim(coalesce(:since, '')) = ''
+      THEN date(c.at, 'weekday 0', '-6 days', '-28 days')
+      WHEN trim(:since) GLOB '[0-9][0-9][0-9][0-9]-*'
+      THEN strftime('%Y-%m-%dT%H:%M:%SZ', trim(:since))
+    END AS first,
+    CASE
+      WHEN trim(coalesce(:until, '')) = '' THEN '9999'
+      WHEN trim(:until) GLOB '????-??-??' THEN date(trim(:until), '+1 day')
+      WHEN trim(:until) GLOB '[0-9][0-9][0-9][0-9]-*'
+      THEN strftime('%Y-%m-%dT%H:%M:%SZ', trim(:until))
+    END AS last
+  FROM clock AS c
 ),
 closed(state) AS (
   SELECT 'closed' UNION SELECT s.slug FROM issue_statuses AS s WHERE s.category = 'closed'
@@ -20,13 +39,10 @@ chosen AS MATERIALIZED (
     i.first_response_breach_time, i.first_response_time,
     i.resolution_breach_time, i.resolution_time,
     -- What never came was late until the issue was closed, and is for as long as it is open.
-    CASE WHEN coalesce(i.state, '') IN closed THEN i.resolution_time ELSE clock.at END AS ended
-  FROM clock, issues AS i
+    CASE WHEN coalesce(i.state, '') IN closed THEN i.resolution_time ELSE span.at END AS ended
+  FROM span, issues AS i
   WHERE i.deleted_at IS NULL AND i.placeholder = 0
-    AND i.created_at >= coalesce(
-      nullif(:since, ''), date(clock.at, 'weekday 0', '-6 days', '-28 days')
-    )
-    AND (coalesce(:until, '') = '' OR i.created_at < :until)
+    AND i.created_at >= span.first AND i.created_at < span.last
 ),
 of_teams AS MATERIALIZED (
   SELECT

@@ -1,7 +1,7 @@
 -- Who writes when
 -- Public messages by weekday and hour: those of customers, of us, and of bots. Hours are UTC, or so
--- many hours later as utc_offset says (2, or -3.5). Choose a time with since and until (UTC, such as
--- 2026-07-01); else it is the last 13 weeks before the last sync.
+-- many hours later as utc_offset says (2, or -3.5). Choose a time with since and until (UTC, such
+-- as 2026-07-01; that day of until is in it); else it is the last 13 weeks before the last sync.
 -- chart: circle hour:ordinal weekday:ordinal - customers
 WITH clock AS (
   SELECT coalesce(
@@ -12,6 +12,23 @@ WITH clock AS (
     (SELECT max(i.updated_at) FROM issues AS i)
   ) AS at
 ),
+-- A day alone is meant whole; what is no time finds nothing.
+span AS (
+  SELECT
+    CASE
+      WHEN trim(coalesce(:since, '')) = ''
+      THEN date(c.at, 'weekday 0', '-6 days', '-84 days')
+      WHEN trim(:since) GLOB '[0-9][0-9][0-9][0-9]-*'
+      THEN strftime('%Y-%m-%dT%H:%M:%SZ', trim(:since))
+    END AS first,
+    CASE
+      WHEN trim(coalesce(:until, '')) = '' THEN '9999'
+      WHEN trim(:until) GLOB '????-??-??' THEN date(trim(:until), '+1 day')
+      WHEN trim(:until) GLOB '[0-9][0-9][0-9][0-9]-*'
+      THEN strftime('%Y-%m-%dT%H:%M:%SZ', trim(:until))
+    END AS last
+  FROM clock AS c
+),
 counted AS (
   -- By half hours, so that few times are to be worked out.
   SELECT
@@ -20,12 +37,9 @@ counted AS (
     count(*) FILTER (WHERE m.author_contact_id IS NOT NULL) AS customers,
     count(*) FILTER (WHERE m.author_contact_id IS NULL AND m.author_user_id IS NOT NULL) AS us,
     count(*) FILTER (WHERE m.author_contact_id IS NULL AND m.author_user_id IS NULL) AS bots
-  FROM clock, issue_messages AS m
+  FROM span, issue_messages AS m
   WHERE m.is_private = 0 AND m.deleted_at IS NULL
-    AND m.timestamp >= coalesce(
-      nullif(:since, ''), date(clock.at, 'weekday 0', '-6 days', '-84 days')
-    )
-    AND (coalesce(:until, '') = '' OR m.timestamp < :until)
+    AND m.timestamp >= span.first AND m.timestamp < span.last
   GROUP BY 1, 2
 ),
 local AS (
