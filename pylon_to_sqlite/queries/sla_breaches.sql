@@ -1,8 +1,8 @@
 -- SLA breaches
--- Issues of the last four weeks before the last sync whose first response or resolution came after
--- it was due, or is due and has not come, by the times of the issue and of each of its teams.
--- Choose another time with since and until (UTC, such as 2026-07-01; that day of until is in it).
--- Latest due first, 500 at most.
+-- Issues opened from Monday four weeks before the last sync whose first response or resolution came
+-- after it was due, or is due and has not come, by the times of the issue and of each of its teams:
+-- what both were late for stands there for each. Choose another time with since and until (UTC, such
+-- as 2026-07-01; that day of until is in it). Latest due first, 500 at most.
 WITH clock AS (
   SELECT coalesce(
     (
@@ -75,8 +75,9 @@ promises(row, whose, what, due, reached, ended) AS (
 breaches AS (
   SELECT p.row, p.whose, p.what, p.due, p.reached, coalesce(p.reached, p.ended) AS ended
   FROM promises AS p
-  WHERE p.due != '' AND coalesce(p.reached, p.ended) > p.due
-  ORDER BY p.due DESC
+  -- Those of teams come as Pylon wrote them, in any zone.
+  WHERE julianday(coalesce(p.reached, p.ended)) > julianday(p.due)
+  ORDER BY julianday(p.due) DESC
   LIMIT 500
 )
 SELECT
@@ -93,4 +94,4 @@ SELECT
   i.link
 FROM breaches AS e
 JOIN issues AS i ON i.rowid = e.row
-ORDER BY e.due DESC, i.number, e.what, e.whose
+ORDER BY julianday(e.due) DESC, i.number, e.what, e.whose
