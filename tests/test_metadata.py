@@ -387,6 +387,42 @@ def test_what_is_the_users_own_is_shown_as_it_is(path: Path, api: Api, clock: Fa
     assert "B2</td>" in overview
 
 
+@each_query
+def test_what_a_query_reads_is_known(query: Query, pylon_db: Path) -> None:
+    read: set[str] = set()
+
+    def note(action: int, table: str | None, *_: object) -> int:
+        if action == sqlite3.SQLITE_READ and table:
+            read.add(table)
+        return sqlite3.SQLITE_OK
+
+    with closing(sqlite3.connect(pylon_db)) as connection:
+        connection.set_authorizer(note)
+        connection.execute(query.sql, dict.fromkeys(parameters(query.sql), ""))  # type: ignore[arg-type]
+    assert query.reads == read & {*TABLES, *BOOKKEEPING, *map(index_of, FULL_TEXT)}
+    assert query.reads
+
+
+def test_queries_that_are_the_users_or_have_no_tables_are_not_offered(
+    path: Path, api: Api, clock: FakeClock
+) -> None:
+    """Datasette would show the query where the user has a table, and an error where one lacks."""
+    sync(path, api, clock)
+    assert {*metadata_of(path)["databases"]["pylon"]["queries"]} == {*QUERIES}
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE Volume_by_tag (seat TEXT)")
+        connection.execute("INSERT INTO Volume_by_tag VALUES ('A1')")
+        connection.execute("CREATE VIEW csat_by_week AS SELECT 'B2' AS seat")
+        connection.execute("DROP TABLE issue_changes")
+        connection.commit()
+    told = metadata_of(path)["databases"]["pylon"]["queries"]
+    lost = {"volume_by_tag", "csat_by_week", "reopened_issues", "ping_pong_issues"}
+    assert {*QUERIES} - {*told} == lost
+    mine, view, _ = pages(path, "/pylon/Volume_by_tag", "/pylon/csat_by_week", "/pylon/tags")
+    assert "A1</td>" in mine
+    assert "B2</td>" in view
+
+
 def test_metadata_is_told_of_a_file_that_is_not_there(tmp_path: Path) -> None:
     assert metadata_of(tmp_path / "pylon.db") == metadata_for(["pylon"])
 
