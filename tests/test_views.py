@@ -366,8 +366,12 @@ def test_a_private_word_is_nowhere_in_what_is_public(planted: Path) -> None:
                 )
     assert "pomelo" in "".join(told)
     assert "kumquat" not in "".join(told)
-    # It is there to be found, where private notes are asked for.
-    assert len(re.findall("kumquat", repr(everything(planted, "private_notes")))) == 4
+    # It is there to be found, where private notes are asked for; one of them nobody knows to be.
+    assert len(re.findall("kumquat", repr(everything(planted, "private_notes")))) == 5
+    counted = sum(row["private_notes"] for row in everything(planted, "issue_overview"))
+    assert counted == len(everything(planted, "private_notes"))
+    (unknown,) = rows(planted, "SELECT id FROM issue_messages WHERE is_private IS NULL")
+    assert unknown["id"] in {row["id"] for row in everything(planted, "private_notes")}
     for number in "1234":
         found = answer(planted, QUERIES["conversation_by_number"], number=number)
         assert "kumquat" in repr(found)

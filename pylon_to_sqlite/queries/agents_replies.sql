@@ -33,7 +33,7 @@ counted AS (
   SELECT
     m.author_user_id AS agent_id,
     count(*) FILTER (WHERE m.is_private = 0) AS replies,
-    count(*) FILTER (WHERE m.is_private = 1) AS notes,
+    count(*) FILTER (WHERE m.is_private IS NOT 0) AS notes,
     count(DISTINCT m.issue_id) AS issues,
     max(m.timestamp) AS latest
   FROM span, issue_messages AS m

@@ -1,8 +1,9 @@
 -- Search everywhere
 -- Issues, messages, articles, accounts and contacts that hold all of the words, 20 of each kind at
--- most, newest or best first; **so** stands what was found. A word matches its other forms, with or
--- without accents, and longer words that begin with it. Public words only: no private notes, and of an
--- issue with messages only the title. With private = 1, everything. Without words, the newest.
+-- most, newest first (contacts by name); **so** stands what was found. A word matches its other
+-- forms, with or without accents, and longer words that begin with it. Public words only: no
+-- private notes, and of an issue with messages only the title. With private = 1, everything.
+-- Without words, the newest.
 WITH RECURSIVE split(word, rest) AS (
   SELECT '', replace(replace(coalesce(:words, ''), char(9), ' '), char(10), ' ') || ' '
   UNION ALL
