@@ -424,7 +424,7 @@ def test_unanswered_messages(office: Office, pylon_db: Path) -> None:
 DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 
 
-@pytest.mark.parametrize("offset", [0, 5.5, -8])
+@pytest.mark.parametrize("offset", [0, 5.5, -8, 5.75, 14])
 def test_who_writes_when(office: Office, pylon_db: Path, offset: float) -> None:
     counted: Counter[tuple[str, str, str]] = Counter()
     for messages in office.said.values():
@@ -645,6 +645,11 @@ def test_time_ends_where_the_mirror_does(
     assert asked in {row["id"] for row in answer(path, QUERIES["public_messages_matching"])}
 
 
+@pytest.mark.parametrize("offset", ["1e9", "-9999999", "15"])
+def test_an_offset_that_is_nowhere_finds_nothing(pylon_db: Path, offset: str) -> None:
+    assert answer(pylon_db, QUERIES["who_writes_when"], utc_offset=offset) == []
+
+
 TIMED = [name for name, query in QUERIES.items() if ":until" in query.sql]
 
 
@@ -715,3 +720,15 @@ def test_times_of_teams_are_times_in_any_zone(
     found = answer(path, QUERIES["sla_breaches"], since="2000-01-01")
     late = [(row["due"], row["hours_late"]) for row in found if row["whose"] == "a team"]
     assert late == [(pairs[0][0], 1.0)]
+
+
+@pytest.mark.parametrize("asked", ["Äpfel", "äpfel", "ÄPFEL", "apfel", "pfel und", "pfel UND"])
+def test_an_account_is_found_by_a_part_of_its_name_in_any_case(
+    path: Path, workspace: Workspace, desk: Desk, api: Api, clock: FakeClock, asked: str
+) -> None:
+    workspace.change("accounts", desk.accounts[1], name="Äpfel und Birnen")
+    clock.sleep(DAY)
+    sync(path, api, clock)
+    found = answer(path, QUERIES["public_messages_of_account"], account=asked)
+    assert found
+    assert {row["account"] for row in found} == {"Äpfel und Birnen"}

@@ -30,10 +30,10 @@ span AS (
   FROM clock AS c
 ),
 counted AS (
-  -- By half hours, so that few times are to be worked out.
+  -- By quarters of an hour, so that few times are to be worked out.
   SELECT
     substr(m.timestamp, 1, 13) AS hour,
-    substr(m.timestamp, 15, 1) >= '3' AS is_half,
+    CAST(substr(m.timestamp, 15, 2) AS INTEGER) / 15 * 15 AS minute,
     count(*) FILTER (WHERE m.author_contact_id IS NOT NULL) AS customers,
     count(*) FILTER (WHERE m.author_contact_id IS NULL AND m.author_user_id IS NOT NULL) AS us,
     count(*) FILTER (WHERE m.author_contact_id IS NULL AND m.author_user_id IS NULL) AS bots
@@ -45,7 +45,7 @@ counted AS (
 local AS (
   SELECT
     datetime(
-      q.hour || iif(q.is_half, ':30', ':00'),
+      q.hour || printf(':%02d', q.minute),
       CAST(coalesce(nullif(:utc_offset, ''), 0) AS REAL) || ' hours'
     ) AS at,
     q.customers, q.us, q.bots
@@ -66,5 +66,7 @@ SELECT
   sum(n.us) AS us,
   sum(n.bots) AS bots
 FROM local AS n
+-- No place on earth is further from UTC.
+WHERE abs(CAST(coalesce(nullif(:utc_offset, ''), 0) AS REAL)) <= 14
 GROUP BY 1, 2
 ORDER BY 1, 2
