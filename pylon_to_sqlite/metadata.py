@@ -1,6 +1,7 @@
 """Datasette's metadata, from streams, schema and queries. Pure."""
 
-from collections.abc import Collection, Iterator, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from importlib.resources import files
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -8,7 +9,7 @@ from urllib.parse import urlencode
 from pylon_to_sqlite.full_text import index_of, view_of
 from pylon_to_sqlite.schema import BOOKKEEPING, FULL_TEXT, MIGRATED, TABLES, Table
 from pylon_to_sqlite.stream import Stream
-from pylon_to_sqlite.views import VIEWS, View
+from pylon_to_sqlite.views import VIEWS, View, taken
 
 # The names that the README and other people's recipes give the file.
 USUAL_NAMES = ("pylon", "db")
@@ -67,6 +68,9 @@ SORT_DESCENDING: dict[str, str] = {
 
 # The views that full-text indexes read.
 LIVE = tuple(view_of(name) for name in FULL_TEXT)
+# What a query may read of a mirror, and where in it the names of tables stand.
+_READABLE = frozenset((*TABLES, *BOOKKEEPING, *map(index_of, FULL_TEXT)))
+_NAMED = re.compile(r"\b(?:FROM|JOIN|IN) (\w+(?: AS \w+)?(?:, \w+(?: AS \w+)?)*)")
 
 
 class Query(NamedTuple):
@@ -79,6 +83,12 @@ class Query(NamedTuple):
     description: str
     sql: str
     chart: str = ""
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """The tables that have to be there for it."""
+        words = (re.findall(r"\w+", named) for named in _NAMED.findall(self.sql))
+        return _READABLE & {word for some in words for word in some}
 
     @property
     def fragment(self) -> str:
@@ -105,18 +115,29 @@ def queries() -> Iterator[Query]:
             yield _query(path.name.removesuffix(".sql"), path.read_text(encoding="utf-8"))
 
 
-def metadata_for(names: Sequence[str], taken: Collection[str] = ()) -> dict[str, Any]:
-    """Metadata for database files of these names, without their `.db`. Of the views that are
-    `taken`, for something of the user's own bears their name, it tells nothing."""
+def withheld(schema: Iterable[tuple[str, str]]) -> set[str]:
+    """The names of views and queries that are not to be told of, in a file of this SCHEMA:
+    something of the user's own bears their name, which Datasette would hide behind a query, or the
+    version that made the file had no such tables."""
+    there = [*schema]
+    names = {name.lower() for name, _ in there}
+    return taken(there) | {
+        query.name for query in queries() if query.name in names or not query.reads <= names
+    }
+
+
+def metadata_for(names: Sequence[str], without: Collection[str] = ()) -> dict[str, Any]:
+    """Metadata for database files of these names, without their `.db`; of the views and queries
+    `without` which they are, it tells nothing."""
     database = {
         "description": "A mirror of a Pylon workspace, made by pylon-to-sqlite.",
         "tables": {
             **{table.name: _table(table) for table in TABLES.values()},
-            **{view.name: _view(view) for view in VIEWS.values() if view.name not in taken},
+            **{view.name: _view(view) for view in VIEWS.values() if view.name not in without},
             # Datasette hides full-text indexes itself, but not the views that they read.
             **{name: {"hidden": True} for name in (*BOOKKEEPING, MIGRATED, *LIVE)},
         },
-        "queries": {query.name: _told(query) for query in queries()},
+        "queries": {query.name: _told(query) for query in queries() if query.name not in without},
     }
     return {
         "title": "Pylon",

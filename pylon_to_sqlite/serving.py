@@ -10,8 +10,8 @@ from typing import Any
 
 from pylon_to_sqlite import file
 from pylon_to_sqlite.errors import Unusable
-from pylon_to_sqlite.metadata import metadata_for
-from pylon_to_sqlite.views import SCHEMA, taken
+from pylon_to_sqlite.metadata import metadata_for, withheld
+from pylon_to_sqlite.views import SCHEMA
 
 # Not `-m`: that would run a datasette.py of the directory one stands in.
 DATASETTE = "import sys; sys.path.remove(''); from pylon_to_sqlite.opening import main; main()"
@@ -19,10 +19,10 @@ DATASETTE = "import sys; sys.path.remove(''); from pylon_to_sqlite.opening impor
 
 def metadata_of(path: Path) -> dict[str, Any]:
     """Metadata for the file at `path`, which need not be a mirror yet; of what is the user's own
-    in it, nothing is told."""
+    in it, nothing is told, nor of queries that it has no tables for."""
     names: set[str] = set()
     with suppress(Unusable), file.reading(path) as connection:
-        names = taken(connection.execute(SCHEMA))
+        names = withheld(connection.execute(SCHEMA))
     return metadata_for([path.stem], names)
 
 

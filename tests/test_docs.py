@@ -1,7 +1,8 @@
 """What the README, the changelog and the CI script say is true."""
 
 import re
-from contextlib import redirect_stderr, redirect_stdout
+import sqlite3
+from contextlib import closing, redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
 
@@ -88,6 +89,46 @@ def test_each_question_asks_for_live_rows(sql: str) -> None:
         assert clause in sql
     if "issue_messages" in sql:
         assert "is_private = 0" in sql
+
+
+@pytest.fixture(scope="module")
+def solved_db(pylon_db: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample with a state of its own, which counts as closed, on a third of what is open."""
+    path = tmp_path_factory.mktemp("solved") / "pylon.db"
+    with closing(sqlite3.connect(pylon_db)) as source, closing(sqlite3.connect(path)) as target:
+        source.backup(target)
+        target.execute(
+            "INSERT INTO issue_statuses (slug, label, category, synced_at)"
+            " VALUES ('solved', 'Solved', 'closed', '')"
+        )
+        target.execute(
+            "UPDATE issues SET state = 'solved' WHERE state != 'closed' AND number % 3 = 0"
+        )
+        target.commit()
+    return path
+
+
+@pytest.mark.parametrize(
+    ("at", "column", "join"),
+    [
+        (3, "still_open", "JOIN issue_tags AS t ON t.issue_id = o.id"),
+        (4, "open_issues", ""),
+    ],
+)
+def test_what_is_open_is_open_to_the_questions_too(
+    solved_db: Path, at: int, column: str, join: str
+) -> None:
+    """A state of the workspace's own may count as closed."""
+    told = sum(row[column] for row in rows(solved_db, QUESTIONS[at - 1]))
+    (one,) = rows(solved_db, f"SELECT count(*) AS n FROM issue_overview AS o {join} WHERE is_open")
+    assert told == one["n"] > 0
+
+
+def test_what_is_longest_open_is_open(solved_db: Path) -> None:
+    numbers = {row["number"] for row in rows(solved_db, QUESTIONS[4])}
+    solved = rows(solved_db, "SELECT number FROM issues WHERE state IN ('solved', 'closed')")
+    assert len(numbers) == 20
+    assert not numbers & {row["number"] for row in solved}
 
 
 def test_generated_parts_are_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:

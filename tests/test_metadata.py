@@ -215,7 +215,7 @@ def wider_db(pylon_db: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with closing(sqlite3.connect(pylon_db)) as source, closing(sqlite3.connect(path)) as target:
         source.backup(target)
         target.execute("PRAGMA writable_schema = ON")
-        for table in (*TABLES, "_pylon_runs", "_pylon_run_streams", "_pylon_children"):
+        for table in (*TABLES, *BOOKKEEPING):
             there = {row[1].lower() for row in target.execute(f"PRAGMA table_info({table})")}
             (sql,) = target.execute(
                 "SELECT sql FROM sqlite_master WHERE name = ?", [table]
@@ -298,6 +298,22 @@ def test_conversation_by_number_is_the_whole_conversation(
     assert [row["side"] for row in public][1:] == ["us", "bot"]
 
 
+@pytest.mark.parametrize("name", ["conversation_by_number", "public_messages_of_issue"])
+def test_another_issue_is_never_shown_for_the_one_that_was_asked_for(
+    desk_db: Path, name: str
+) -> None:
+    def shown(number: str) -> set[tuple[int, str]]:
+        found = answer(desk_db, QUERIES[name], number=number)
+        return {(row["number"], row["title"]) for row in found}
+
+    for text in ("2", "#2", " # 2 ", "02"):
+        assert shown(text) == {(2, "Question 1")}
+    for text in ("", "  "):
+        assert len(shown(text)) == 1
+    for text in ("abc", "0", "#", "-2", "2x", "2.0", "1 2", "9" * 30, "é"):
+        assert shown(text) == set()
+
+
 def test_public_messages_matching_takes_all_words_in_any_case(
     tmp_path: Path, api: Api, workspace: Workspace, clock: FakeClock
 ) -> None:
@@ -369,6 +385,42 @@ def test_what_is_the_users_own_is_shown_as_it_is(path: Path, api: Api, clock: Fa
     tickets, overview, _ = pages(path, "/pylon/tickets", "/pylon/issue_overview", "/pylon/tags")
     assert "A1</td>" in tickets
     assert "B2</td>" in overview
+
+
+@each_query
+def test_what_a_query_reads_is_known(query: Query, pylon_db: Path) -> None:
+    read: set[str] = set()
+
+    def note(action: int, table: str | None, *_: object) -> int:
+        if action == sqlite3.SQLITE_READ and table:
+            read.add(table)
+        return sqlite3.SQLITE_OK
+
+    with closing(sqlite3.connect(pylon_db)) as connection:
+        connection.set_authorizer(note)
+        connection.execute(query.sql, dict.fromkeys(parameters(query.sql), ""))  # type: ignore[arg-type]
+    assert query.reads == read & {*TABLES, *BOOKKEEPING, *map(index_of, FULL_TEXT)}
+    assert query.reads
+
+
+def test_queries_that_are_the_users_or_have_no_tables_are_not_offered(
+    path: Path, api: Api, clock: FakeClock
+) -> None:
+    """Datasette would show the query where the user has a table, and an error where one lacks."""
+    sync(path, api, clock)
+    assert {*metadata_of(path)["databases"]["pylon"]["queries"]} == {*QUERIES}
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE Volume_by_tag (seat TEXT)")
+        connection.execute("INSERT INTO Volume_by_tag VALUES ('A1')")
+        connection.execute("CREATE VIEW csat_by_week AS SELECT 'B2' AS seat")
+        connection.execute("DROP TABLE issue_changes")
+        connection.commit()
+    told = metadata_of(path)["databases"]["pylon"]["queries"]
+    lost = {"volume_by_tag", "csat_by_week", "reopened_issues", "ping_pong_issues"}
+    assert {*QUERIES} - {*told} == lost
+    mine, view, _ = pages(path, "/pylon/Volume_by_tag", "/pylon/csat_by_week", "/pylon/tags")
+    assert "A1</td>" in mine
+    assert "B2</td>" in view
 
 
 def test_metadata_is_told_of_a_file_that_is_not_there(tmp_path: Path) -> None:

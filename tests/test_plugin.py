@@ -227,6 +227,22 @@ def test_a_table_of_the_user_s_that_bears_the_name_of_a_view_is_the_user_s(mirro
     assert told["tickets"]["description"] in ours
 
 
+def test_a_query_is_offered_only_where_nothing_of_the_users_bears_its_name_and_it_has_tables(
+    mirror: Path,
+) -> None:
+    with closing(sqlite3.connect(mirror)) as connection:
+        connection.execute("CREATE TABLE volume_by_tag (seat TEXT)")
+        connection.execute("INSERT INTO volume_by_tag VALUES ('A1')")
+        connection.execute("DROP TABLE issue_changes")
+        connection.commit()
+    mine, lacking, other = visit(
+        mirror, "/pylon/volume_by_tag", "/pylon/reopened_issues", "/pylon/volume_by_team"
+    )
+    assert "A1</td>" in mine.text
+    assert QUERIES["volume_by_tag"].description not in html.unescape(mine.text)
+    assert (lacking.status_code, other.status_code) == (404, 200)
+
+
 def test_a_file_that_only_looks_like_a_mirror_is_none(tmp_path: Path) -> None:
     path = tmp_path / "x.db"
     with closing(sqlite3.connect(path)) as connection:

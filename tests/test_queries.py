@@ -1,7 +1,11 @@
 """What the canned queries answer, held against what the workspace says in plain words."""
 
+import json
+import re
+import sqlite3
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import closing
 from datetime import datetime
 from itertools import pairwise
 from math import ceil
@@ -21,9 +25,11 @@ from asking import (
     hours,
     key_of,
     monday,
+    parameters,
 )
 from conftest import FakeClock
-from mirroring import sync
+from desk import Desk
+from mirroring import DAY, rows, sync
 
 from pylon_to_sqlite.sandbox.api import Api
 from pylon_to_sqlite.sandbox.sample import fill
@@ -74,7 +80,7 @@ def ordered(some: Iterable[dict[str, Any]], *fields: str) -> list[dict[str, Any]
 )
 def test_conversations_vs_tickets(office: Office, pylon_db: Path, given: dict[str, str]) -> None:
     since, until = given.get("since", START), given.get("until", "9999")
-    chosen = [one for one in office.issues if since <= one["created_at"] < until]
+    chosen = [one for one in office.issues if since <= one["created_at"][:10] <= until]
     weeks = grouped(chosen, lambda one: monday(one["created_at"]))
     expected = [
         {
@@ -159,11 +165,13 @@ def test_backlog_by_state_and_age(office: Office, pylon_db: Path) -> None:
 
 
 def waiting(messages: list[Payload]) -> str | None:
-    """Since when the customer waits, who wrote last."""
+    """Since when the customer waits, who wrote last but for bots."""
     since = None
     for message in messages:
-        is_customer = key_of(message["author"], "contact") is not None
-        since = (since or message["timestamp"]) if is_customer else None
+        if key_of(message["author"], "contact"):
+            since = since or message["timestamp"]
+        elif key_of(message["author"], "user"):
+            since = None
     return since
 
 
@@ -416,7 +424,7 @@ def test_unanswered_messages(office: Office, pylon_db: Path) -> None:
 DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 
 
-@pytest.mark.parametrize("offset", [0, 5.5, -8])
+@pytest.mark.parametrize("offset", [0, 5.5, -8, 5.75, 14])
 def test_who_writes_when(office: Office, pylon_db: Path, offset: float) -> None:
     counted: Counter[tuple[str, str, str]] = Counter()
     for messages in office.said.values():
@@ -616,3 +624,111 @@ def test_articles_that_could_have_answered(office: Office, pylon_db: Path) -> No
         pylon_db, QUERIES["articles_that_could_have_answered"], number=str(found[0]["number"])
     )
     assert one == found[:1]
+
+
+def test_time_ends_where_the_mirror_does(
+    path: Path, workspace: Workspace, desk: Desk, api: Api, clock: FakeClock
+) -> None:
+    """Later runs that failed, or were of something else, tell of no later time."""
+    asked = workspace.reply(desk.issues[0], html="Hello?", author=desk.contacts[0])
+    clock.sleep(DAY)
+    sync(path, api, clock)
+    queries = ("waiting_for_us", "agents_load", "unanswered_messages", "backlog_by_state_and_age")
+    before = {name: answer(path, QUERIES[name]) for name in queries}
+    assert [row["waiting_hours"] for row in before["waiting_for_us"]] == [near(24, 1)]
+    clock.sleep(9 * DAY)
+    sync(path, api, clock, "teams")
+    assert {name: answer(path, QUERIES[name]) for name in queries} == before
+    api.misbehave("400", "/issues/search", times=-1)
+    assert any(one.error for one in sync(path, api, clock).results)
+    assert {name: answer(path, QUERIES[name]) for name in queries} == before
+    assert asked in {row["id"] for row in answer(path, QUERIES["public_messages_matching"])}
+
+
+@pytest.mark.parametrize("offset", ["1e9", "-9999999", "15"])
+def test_an_offset_that_is_nowhere_finds_nothing(pylon_db: Path, offset: str) -> None:
+    assert answer(pylon_db, QUERIES["who_writes_when"], utc_offset=offset) == []
+
+
+TIMED = [name for name, query in QUERIES.items() if ":until" in query.sql]
+
+
+@pytest.mark.parametrize("name", TIMED)
+def test_a_day_given_alone_is_meant_whole(pylon_db: Path, name: str) -> None:
+    query, since = QUERIES[name], {"since": "2026-05-04"}
+    whole = answer(pylon_db, query, **since, until="2026-06-11")
+    assert whole
+    for same in ("2026-06-12T00:00:00Z", "2026-06-12 02:00+02:00", " 2026-06-12T00:00 "):
+        assert answer(pylon_db, query, **since, until=same) == whole
+    assert answer(pylon_db, query, since="2026-05-04T00:00Z", until="2026-06-11") == whole
+    one = answer(pylon_db, query, since="2026-05-01", until="2026-05-01T00:00:00Z")
+    assert one == []
+
+
+@pytest.mark.parametrize("name", TIMED)
+@pytest.mark.parametrize("time", ["2026-13-01", "2026-7-1", "July", "2026", "abcd-ef-gh", "-1"])
+def test_what_is_no_time_finds_nothing(pylon_db: Path, name: str, time: str) -> None:
+    assert answer(pylon_db, QUERIES[name], since=time) == []
+    assert answer(pylon_db, QUERIES[name], since="2026-05-04", until=time) == []
+
+
+@pytest.mark.parametrize("name", TIMED)
+def test_a_time_is_found_by_an_index(pylon_db: Path, name: str) -> None:
+    """And not by a walk through all issues or messages."""
+    query = QUERIES[name]
+    given: Any = dict.fromkeys(parameters(query.sql), "")
+    plan = [row["detail"] for row in rows(pylon_db, f"EXPLAIN QUERY PLAN {query.sql}", given)]
+    walked = [one for one in plan if re.match(r"SCAN [im]\b|.* AUTOMATIC .*placeholder", one)]
+    assert walked == []
+
+
+def test_neither_bots_nor_the_same_second_end_the_waiting(
+    path: Path, workspace: Workspace, desk: Desk, api: Api, clock: FakeClock
+) -> None:
+    first, second, third, fourth = desk.issues
+    for issue in (first, second):
+        workspace.reply(issue, html="Hello?", author=desk.contacts[0])
+    workspace.reply(first, html="Please wait.", author_name="Helper")
+    workspace.reply(second, html="Here we are.", author=desk.agents[0])
+    workspace.reply(third, html="Ours.", author=desk.agents[0])
+    workspace.reply(third, html="Theirs.", author=desk.contacts[0])
+    workspace.reply(fourth, html="Theirs.", author=desk.contacts[0])
+    workspace.reply(fourth, html="Ours.", author=desk.agents[0])
+    clock.sleep(DAY)
+    sync(path, api, clock)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(
+            "UPDATE issue_messages SET timestamp = substr(timestamp, 1, 17) || '00Z'"
+        )
+        connection.commit()
+    found = answer(path, QUERIES["waiting_for_us"])
+    assert sorted(row["number"] for row in found) == [1, 3]
+
+
+def test_times_of_teams_are_times_in_any_zone(
+    path: Path, desk: Desk, api: Api, clock: FakeClock
+) -> None:
+    sync(path, api, clock)
+    pairs = [
+        ("2026-07-01T12:00:00+02:00", "2026-07-01T11:00:00Z"),
+        ("2026-06-30T23:30:00-02:00", "2026-07-01T00:30:00Z"),
+    ]
+    slas = [{"first_response": {"breach_time": due, "time": time}} for due, time in pairs]
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE issues SET team_slas = ? WHERE number = 2", [json.dumps(slas)])
+        connection.commit()
+    found = answer(path, QUERIES["sla_breaches"], since="2000-01-01")
+    late = [(row["due"], row["hours_late"]) for row in found if row["whose"] == "a team"]
+    assert late == [(pairs[0][0], 1.0)]
+
+
+@pytest.mark.parametrize("asked", ["Äpfel", "äpfel", "ÄPFEL", "apfel", "pfel und", "pfel UND"])
+def test_an_account_is_found_by_a_part_of_its_name_in_any_case(
+    path: Path, workspace: Workspace, desk: Desk, api: Api, clock: FakeClock, asked: str
+) -> None:
+    workspace.change("accounts", desk.accounts[1], name="Äpfel und Birnen")
+    clock.sleep(DAY)
+    sync(path, api, clock)
+    found = answer(path, QUERIES["public_messages_of_account"], account=asked)
+    assert found
+    assert {row["account"] for row in found} == {"Äpfel und Birnen"}

@@ -4,6 +4,7 @@ they say public. Also the search over everything, and what tells of issues that 
 import json
 import re
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -306,6 +307,27 @@ def test_the_body_stands_in_only_where_there_are_no_messages(
     assert [row["text"] for row in by_number(everything(path, "issue_feedback"))][1] is None
 
 
+def test_a_body_does_not_stand_in_before_what_is_new_has_been_read(
+    path: Path, workspace: Workspace, desk: Desk, api: Api, clock: Any
+) -> None:
+    """A run may end between issues and messages; what came meanwhile may be a note."""
+    issue, note = desk.issues[1], "A kumquat, between us."
+    for message in workspace.messages(issue):
+        workspace.delete_message(message["id"])
+    for _ in range(2):
+        clock.sleep(DAY)
+        sync(path, api, clock)
+    workspace.reply(issue, html=note, author=desk.agents[0], private=True)
+    workspace.change_issue(issue, body_html=f"<p>{note}</p>")
+    clock.sleep(DAY)
+    sync(path, api, clock, "issues")
+    search = QUERIES["search_everywhere"]
+    told = everything(path, "issue_feedback") + answer(path, search, words="kumquat")
+    assert "kumquat" not in repr(told)
+    assert answer(path, search, words="kumquat") == []
+    assert "kumquat" in repr(answer(path, search, words="kumquat", private="1"))
+
+
 @pytest.fixture
 def planted(path: Path, workspace: Workspace, desk: Desk, api: Api, clock: Any) -> Path:
     """A mirror with one word in private notes alone: beside public messages, and in issues whose
@@ -344,8 +366,12 @@ def test_a_private_word_is_nowhere_in_what_is_public(planted: Path) -> None:
                 )
     assert "pomelo" in "".join(told)
     assert "kumquat" not in "".join(told)
-    # It is there to be found, where private notes are asked for.
-    assert len(re.findall("kumquat", repr(everything(planted, "private_notes")))) == 4
+    # It is there to be found, where private notes are asked for; one of them nobody knows to be.
+    assert len(re.findall("kumquat", repr(everything(planted, "private_notes")))) == 5
+    counted = sum(row["private_notes"] for row in everything(planted, "issue_overview"))
+    assert counted == len(everything(planted, "private_notes"))
+    (unknown,) = rows(planted, "SELECT id FROM issue_messages WHERE is_private IS NULL")
+    assert unknown["id"] in {row["id"] for row in everything(planted, "private_notes")}
     for number in "1234":
         found = answer(planted, QUERIES["conversation_by_number"], number=number)
         assert "kumquat" in repr(found)
@@ -392,6 +418,40 @@ def test_search_everywhere(
     assert [kind for kind, _ in find("none came")] == ["message"]
     for words in ('" OR NOT *', "title:", "NEAR(", "^", "-", "\x00", "{zz}", "tamarind AND"):
         assert find(words) == []
+
+
+def test_a_search_is_not_held_up_by_a_log(
+    path: Path, workspace: Workspace, desk: Desk, api: Api, clock: Any
+) -> None:
+    """SQLite's own snippet of this one takes a minute, and no time limit ends it."""
+    lines = "\n".join(f"12:00:{n % 60:02} ERROR worker-{n % 7}" for n in range(20_000))
+    log = f"<pre>It began like this. {lines}</pre>"
+    workspace.reply(desk.issues[0], html=log, author=desk.contacts[0])
+    # Short, but each of many words finds all of it.
+    for _ in range(20):
+        workspace.reply(desk.issues[1], html="abcdefgh " * 430, author=desk.contacts[0])
+    bare = workspace.open_issue(title="A log", body_html=log, requester=desk.contacts[0])
+    for message in workspace.messages(bare):
+        workspace.delete_message(message["id"])
+    for _ in range(2):
+        clock.sleep(DAY)
+        sync(path, api, clock)
+    began = time.process_time()
+    found = {
+        (row["kind"], row["number"]): row["found"]
+        for row in answer(path, QUERIES["search_everywhere"], words="error worker")
+    }
+    assert time.process_time() - began < 1
+    began = time.process_time()
+    words = "a ab abc abcd abcde abcdef abcdefg abcdefgh"
+    assert len(answer(path, QUERIES["search_everywhere"], words=words)) == 20
+    assert time.process_time() - began < 1
+    before = "It began like this. 12:00:00 "
+    after = " worker-0\n12:00:01 ERROR worker-1\n"
+    assert {*found} == {("message", 1), ("issue", 5)}
+    for text in found.values():
+        assert text.startswith(f"{before}**ERROR**{after}")
+        assert len(text) < 300
 
 
 def test_reopened_issues(

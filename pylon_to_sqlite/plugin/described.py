@@ -30,8 +30,8 @@ def _mirror(taken: frozenset[str]) -> dict[str, Any]:
     return {key: told[key] for key in told if key != "queries"}
 
 
-def _queries() -> dict[str, dict[str, Any]]:
-    queries: dict[str, dict[str, Any]] = _all()["databases"]["it"]["queries"]
+def _queries(taken: frozenset[str]) -> dict[str, dict[str, Any]]:
+    queries: dict[str, dict[str, Any]] = _all(taken)["databases"]["it"]["queries"]
     return queries
 
 
@@ -101,7 +101,8 @@ def canned(datasette: Any, database: str) -> dict[str, Any]:
     if database not in known(datasette):
         return {}
     mine = datasette.metadata("queries", database=database, fallback=False) or {}
-    return {name: dict(query) for name, query in _queries().items() if name not in mine}
+    ours = _queries(taken_of(datasette, database))
+    return {name: dict(query) for name, query in ours.items() if name not in mine}
 
 
 # Datasette 1.0
@@ -157,7 +158,7 @@ async def _describe_columns(datasette: Any, columns: list[tuple[str, ...]]) -> N
 
 
 async def _add_queries(datasette: Any, database: str) -> None:
-    for name, query in _queries().items():
+    for name, query in _queries(taken_of(datasette, database)).items():
         there = await datasette.get_query(database, name)
         if there is None or there.source == "plugin":
             # Trusted, as those of a metadata file are: they need no right to SQL of one's own.

@@ -6,17 +6,18 @@ from weakref import WeakKeyDictionary
 
 from datasette.database import QueryInterrupted
 
-from pylon_to_sqlite.views import SCHEMA, taken
+from pylon_to_sqlite.metadata import withheld
+from pylon_to_sqlite.views import SCHEMA
 
 # By Datasette, of which several live in one process only in tests: each mirror, with the names of
-# views that are taken there by something of the user's own.
+# views and queries that are not told of there.
 _FOUND: WeakKeyDictionary[Any, dict[str, frozenset[str]]] = WeakKeyDictionary()
 
 
 async def find(datasette: Any) -> list[str]:
     """The names of the databases that are mirrors; from here on they are known."""
     found = {
-        name: frozenset(taken(tuple(row) for row in (await one.execute(SCHEMA)).rows))
+        name: frozenset(withheld(tuple(row) for row in (await one.execute(SCHEMA)).rows))
         for name, one in datasette.databases.items()
         if await is_mirror(one)
     }
@@ -30,7 +31,8 @@ def known(datasette: Any) -> list[str]:
 
 
 def taken_of(datasette: Any, name: str) -> frozenset[str]:
-    """The names of views of ours that bear something of the user's own in a mirror."""
+    """The names of views and queries of ours that are not told of in a mirror: something of the
+    user's own bears them, or it has no tables for them."""
     return _FOUND.get(datasette, {}).get(name, frozenset())
 
 

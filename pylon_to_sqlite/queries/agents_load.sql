@@ -1,10 +1,13 @@
 -- Agents' load
--- Open issues of each of us: how many, how many are new or wait for us, and how old the oldest is,
--- in days up to the last sync.
+-- Open issues of each of us: how many, how many are new or wait for us by their state (whoever wrote
+-- last; waiting_for_us goes by that), and how old the oldest is, in days up to the last sync.
 -- chart: bar agent:nominal open_issues:quantitative
 WITH clock AS (
   SELECT coalesce(
-    (SELECT r.started_at FROM _pylon_runs AS r ORDER BY r.id DESC LIMIT 1),
+    (
+      SELECT json_extract(p.state, '$.watermark') FROM _pylon_checkpoints AS p
+      WHERE p.stream = 'issues' AND json_valid(p.state)
+    ),
     (SELECT max(i.updated_at) FROM issues AS i)
   ) AS at
 ),

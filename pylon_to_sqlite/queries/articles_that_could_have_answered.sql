@@ -6,7 +6,7 @@ WITH RECURSIVE chosen AS MATERIALIZED (
   SELECT i.rowid AS row, i.number, i.title, i.created_at
   FROM issues AS i
   WHERE i.deleted_at IS NULL AND i.placeholder = 0 AND i.title IS NOT NULL
-    AND (trim(coalesce(:number, '')) = '' OR i.number = CAST(:number AS INTEGER))
+    AND (trim(coalesce(:number, '')) = '' OR i.number = CAST(trim(:number, ' #') AS INTEGER))
   ORDER BY i.created_at DESC
   LIMIT 100
 ),

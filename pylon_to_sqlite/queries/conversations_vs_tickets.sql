@@ -1,13 +1,33 @@
 -- Conversations against tickets
 -- By week from Monday: how many were opened of each, their share of the week, and the median hours
 -- to the first response and to the resolution. Choose a time with since and until (UTC, such as
--- 2026-07-01); else it is the last 26 weeks before the last sync.
+-- 2026-07-01; that day of until is in it); else it is the last 26 weeks before the last sync.
 -- chart: bar week:ordinal issues:quantitative type
 WITH clock AS (
   SELECT coalesce(
-    (SELECT r.started_at FROM _pylon_runs AS r ORDER BY r.id DESC LIMIT 1),
+    (
+      SELECT json_extract(p.state, '$.watermark') FROM _pylon_checkpoints AS p
+      WHERE p.stream = 'issues' AND json_valid(p.state)
+    ),
     (SELECT max(i.updated_at) FROM issues AS i)
   ) AS at
+),
+-- A day alone is meant whole; what is no time finds nothing.
+span AS (
+  SELECT
+    CASE
+      WHEN trim(coalesce(:since, '')) = ''
+      THEN date(c.at, 'weekday 0', '-6 days', '-175 days')
+      WHEN trim(:since) GLOB '[0-9][0-9][0-9][0-9]-*'
+      THEN strftime('%Y-%m-%dT%H:%M:%SZ', trim(:since))
+    END AS first,
+    CASE
+      WHEN trim(coalesce(:until, '')) = '' THEN '9999'
+      WHEN trim(:until) GLOB '????-??-??' THEN date(trim(:until), '+1 day')
+      WHEN trim(:until) GLOB '[0-9][0-9][0-9][0-9]-*'
+      THEN strftime('%Y-%m-%dT%H:%M:%SZ', trim(:until))
+    END AS last
+  FROM clock AS c
 ),
 chosen AS MATERIALIZED (
   SELECT
@@ -15,12 +35,9 @@ chosen AS MATERIALIZED (
     lower(i.type) AS type,
     i.first_response_seconds AS response,
     i.resolution_seconds AS resolution
-  FROM clock, issues AS i
+  FROM span, issues AS i
   WHERE i.deleted_at IS NULL AND i.placeholder = 0
-    AND i.created_at >= coalesce(
-      nullif(:since, ''), date(clock.at, 'weekday 0', '-6 days', '-175 days')
-    )
-    AND (coalesce(:until, '') = '' OR i.created_at < :until)
+    AND i.created_at >= span.first AND i.created_at < span.last
 ),
 -- Sorted arrays take half the time of numbered rows.
 responses AS (

@@ -1,14 +1,34 @@
 -- CSAT by agent
 -- How satisfied customers were with issues assigned to each of us: the mean score, and the share of
--- those who gave 4 or 5. An answer counts for when its issue was resolved (or opened, where
--- it is not), for Pylon does not tell when it was given. Choose a time with since and until (UTC,
--- such as 2026-07-01); else it is the last 26 weeks before the last sync.
+-- those who gave 4 or 5. An answer counts for when its issue was resolved (or opened, where it is
+-- not), for Pylon does not tell when it was given. Choose a time with since and until (UTC, such as
+-- 2026-07-01; that day of until is in it); else it is the last 26 weeks before the last sync.
 -- chart: bar agent:nominal mean_score:quantitative
 WITH clock AS (
   SELECT coalesce(
-    (SELECT r.started_at FROM _pylon_runs AS r ORDER BY r.id DESC LIMIT 1),
+    (
+      SELECT json_extract(p.state, '$.watermark') FROM _pylon_checkpoints AS p
+      WHERE p.stream = 'issues' AND json_valid(p.state)
+    ),
     (SELECT max(i.updated_at) FROM issues AS i)
   ) AS at
+),
+-- A day alone is meant whole; what is no time finds nothing.
+span AS (
+  SELECT
+    CASE
+      WHEN trim(coalesce(:since, '')) = ''
+      THEN date(c.at, 'weekday 0', '-6 days', '-175 days')
+      WHEN trim(:since) GLOB '[0-9][0-9][0-9][0-9]-*'
+      THEN strftime('%Y-%m-%dT%H:%M:%SZ', trim(:since))
+    END AS first,
+    CASE
+      WHEN trim(coalesce(:until, '')) = '' THEN '9999'
+      WHEN trim(:until) GLOB '????-??-??' THEN date(trim(:until), '+1 day')
+      WHEN trim(:until) GLOB '[0-9][0-9][0-9][0-9]-*'
+      THEN strftime('%Y-%m-%dT%H:%M:%SZ', trim(:until))
+    END AS last
+  FROM clock AS c
 ),
 answers AS (
   SELECT
@@ -19,13 +39,11 @@ answers AS (
     i.title,
     i.assignee_id,
     i.account_id
-  FROM clock, issue_csat_responses AS r
+  FROM span, issue_csat_responses AS r
   JOIN issues AS i ON i.id = r.issue_id
   WHERE i.deleted_at IS NULL AND i.placeholder = 0
-    AND coalesce(i.resolution_time, i.created_at) >= coalesce(
-      nullif(:since, ''), date(clock.at, 'weekday 0', '-6 days', '-175 days')
-    )
-    AND (coalesce(:until, '') = '' OR coalesce(i.resolution_time, i.created_at) < :until)
+    AND coalesce(i.resolution_time, i.created_at) >= span.first
+    AND coalesce(i.resolution_time, i.created_at) < span.last
 )
 SELECT
   coalesce(

@@ -1,22 +1,39 @@
 -- Ping-pong issues
 -- Issues in which the word went back and forth most often between the customer and us (or a bot),
--- 100 at most: how many turns it took, in how many public messages and days, and how often syncs saw
--- another assignee or team. Choose when they were opened with since and until (UTC, such as
--- 2026-07-01); else it is the last 13 weeks before the last sync.
+-- 100 at most: how many turns it took, in how many public messages and days, and how often syncs
+-- saw another assignee or team. Choose when they were opened with since and until (UTC, such as
+-- 2026-07-01; that day of until is in it); else it is the last 13 weeks before the last sync.
 WITH clock AS (
   SELECT coalesce(
-    (SELECT r.started_at FROM _pylon_runs AS r ORDER BY r.id DESC LIMIT 1),
+    (
+      SELECT json_extract(p.state, '$.watermark') FROM _pylon_checkpoints AS p
+      WHERE p.stream = 'issues' AND json_valid(p.state)
+    ),
     (SELECT max(i.updated_at) FROM issues AS i)
   ) AS at
 ),
+-- A day alone is meant whole; what is no time finds nothing.
+span AS (
+  SELECT
+    CASE
+      WHEN trim(coalesce(:since, '')) = ''
+      THEN date(c.at, 'weekday 0', '-6 days', '-84 days')
+      WHEN trim(:since) GLOB '[0-9][0-9][0-9][0-9]-*'
+      THEN strftime('%Y-%m-%dT%H:%M:%SZ', trim(:since))
+    END AS first,
+    CASE
+      WHEN trim(coalesce(:until, '')) = '' THEN '9999'
+      WHEN trim(:until) GLOB '????-??-??' THEN date(trim(:until), '+1 day')
+      WHEN trim(:until) GLOB '[0-9][0-9][0-9][0-9]-*'
+      THEN strftime('%Y-%m-%dT%H:%M:%SZ', trim(:until))
+    END AS last
+  FROM clock AS c
+),
 chosen AS MATERIALIZED (
   SELECT i.id
-  FROM clock, issues AS i
+  FROM span, issues AS i
   WHERE i.deleted_at IS NULL AND i.placeholder = 0
-    AND i.created_at >= coalesce(
-      nullif(:since, ''), date(clock.at, 'weekday 0', '-6 days', '-84 days')
-    )
-    AND (coalesce(:until, '') = '' OR i.created_at < :until)
+    AND i.created_at >= span.first AND i.created_at < span.last
 ),
 said AS (
   SELECT m.issue_id AS id, m.timestamp AS at, iif(m.author_contact_id IS NULL, 'u', 'c') AS side

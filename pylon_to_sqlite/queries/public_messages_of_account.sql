@@ -4,7 +4,10 @@
 -- weeks before the last sync.
 WITH clock AS (
   SELECT coalesce(
-    (SELECT r.started_at FROM _pylon_runs AS r ORDER BY r.id DESC LIMIT 1),
+    (
+      SELECT json_extract(p.state, '$.watermark') FROM _pylon_checkpoints AS p
+      WHERE p.stream = 'issues' AND json_valid(p.state)
+    ),
     (SELECT max(i.updated_at) FROM issues AS i)
   ) AS at
 ),
@@ -25,6 +28,12 @@ chosen AS (
     AND (
       a.id = trim(:account)
       OR instr(lower(a.name), lower(trim(:account))) > 0
+      -- SQLite's lower() knows no letters but a to z; the index knows them all.
+      OR a.rowid IN (
+        SELECT accounts_fts.rowid FROM accounts_fts
+        WHERE accounts_fts
+          MATCH '{name} : ("' || replace(substr(trim(:account), 1, 200), '"', '""') || '" *)'
+      )
       OR EXISTS (
         SELECT 1 FROM account_domains AS d
         WHERE d.account_id = a.id AND d.domain = lower(trim(:account))

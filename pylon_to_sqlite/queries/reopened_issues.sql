@@ -1,21 +1,36 @@
 -- Reopened issues
 -- Issues that were open again after they had been closed, newest first, 500 at most: syncs saw it
--- (issue_changes), the customer wrote after the resolution, or Pylon counts time as closed before it.
--- Choose a time with since and until (UTC, such as 2026-07-01); else it is the last 13 weeks before
--- the last sync. Where only times tell of it, the time is that of the opening.
+-- (issue_changes), the customer wrote after the resolution, or Pylon counts time as closed before
+-- it. Choose a time with since and until (UTC, such as 2026-07-01; that day of until is in it);
+-- else it is the last 13 weeks before the last sync. Where only times tell of it, the time is that
+-- of the opening.
 WITH clock AS (
   SELECT coalesce(
-    (SELECT r.started_at FROM _pylon_runs AS r ORDER BY r.id DESC LIMIT 1),
+    (
+      SELECT json_extract(p.state, '$.watermark') FROM _pylon_checkpoints AS p
+      WHERE p.stream = 'issues' AND json_valid(p.state)
+    ),
     (SELECT max(i.updated_at) FROM issues AS i)
   ) AS at
 ),
 closed(state) AS (
   SELECT 'closed' UNION SELECT s.slug FROM issue_statuses AS s WHERE s.category = 'closed'
 ),
+-- A day alone is meant whole; what is no time finds nothing.
 span AS (
   SELECT
-    coalesce(nullif(:since, ''), date(c.at, 'weekday 0', '-6 days', '-84 days')) AS first,
-    coalesce(nullif(:until, ''), '9999') AS last
+    CASE
+      WHEN trim(coalesce(:since, '')) = ''
+      THEN date(c.at, 'weekday 0', '-6 days', '-84 days')
+      WHEN trim(:since) GLOB '[0-9][0-9][0-9][0-9]-*'
+      THEN strftime('%Y-%m-%dT%H:%M:%SZ', trim(:since))
+    END AS first,
+    CASE
+      WHEN trim(coalesce(:until, '')) = '' THEN '9999'
+      WHEN trim(:until) GLOB '????-??-??' THEN date(trim(:until), '+1 day')
+      WHEN trim(:until) GLOB '[0-9][0-9][0-9][0-9]-*'
+      THEN strftime('%Y-%m-%dT%H:%M:%SZ', trim(:until))
+    END AS last
   FROM clock AS c
 ),
 counted AS (

@@ -1,8 +1,9 @@
 -- Search everywhere
 -- Issues, messages, articles, accounts and contacts that hold all of the words, 20 of each kind at
--- most, newest or best first; **so** stands what was found. A word matches its other forms, with or
--- without accents, and longer words that begin with it. Public words only: no private notes, and of an
--- issue with messages only the title. With private = 1, everything. Without words, the newest.
+-- most, newest first (contacts by name); **so** stands what was found. A word matches its other
+-- forms, with or without accents, and longer words that begin with it. Public words only: no
+-- private notes, and of an issue with messages only the title. With private = 1, everything.
+-- Without words, the newest.
 WITH RECURSIVE split(word, rest) AS (
   SELECT '', replace(replace(coalesce(:words, ''), char(9), ' '), char(10), ' ') || ' '
   UNION ALL
@@ -10,14 +11,19 @@ WITH RECURSIVE split(word, rest) AS (
   FROM split WHERE rest != ''
 ),
 quoted AS (
-  SELECT coalesce(group_concat('"' || replace(s.word, '"', '""') || '" *', ' '), '""') AS words
-  FROM split AS s WHERE s.word != ''
+  SELECT
+    coalesce(group_concat('"' || replace(s.word, '"', '""') || '" *', ' '), '""') AS words,
+    lower(coalesce((SELECT f.word FROM split AS f WHERE f.word != '' LIMIT 1), '')) AS first,
+    count(*) AS many
+  FROM (SELECT DISTINCT d.word FROM split AS d WHERE d.word != '') AS s
 ),
 wanted AS MATERIALIZED (
   SELECT
     iif(trim(coalesce(:words, '')) = '', NULL, q.words) AS words,
     '{title} : (' || q.words || ')' AS in_title,
-    coalesce(:private, '') = '1' AS with_private
+    coalesce(:private, '') = '1' AS with_private,
+    q.first,
+    q.many
   FROM quoted AS q
 ),
 issues_found AS (
@@ -28,6 +34,7 @@ issues_found AS (
         AND EXISTS (
           SELECT 1 FROM _pylon_children AS c
           WHERE c.stream = 'issue_messages' AND c.parent = i.id
+            AND c.read_for IS i.updated_at AND c.again_at IS NULL
         )
       ) AS with_body
   FROM issues AS i
@@ -48,6 +55,7 @@ issues_found AS (
         AND EXISTS (
           SELECT 1 FROM _pylon_children AS c
           WHERE c.stream = 'issue_messages' AND c.parent = i.id
+            AND c.read_for IS i.updated_at AND c.again_at IS NULL
         )
       )
     )
@@ -103,39 +111,70 @@ contacts_found AS (
   LIMIT 20
 ),
 -- One walk through what matches: each look at one of them would begin with all words that begin
--- with these.
+-- with these. What snippet() costs grows by the square of what is found in a text, and no time limit
+-- ends it: long texts, such as logs, are not for it. In these, half a second is the worst.
 issue_titles AS MATERIALIZED (
-  SELECT issues_fts.rowid AS row, snippet(issues_fts, 0, '**', '**', '…', 24) AS found
+  SELECT
+    issues_fts.rowid AS row,
+    CASE
+      WHEN length(issues_fts.title) < (SELECT 4000 / w.many FROM wanted AS w)
+      THEN snippet(issues_fts, 0, '**', '**', '…', 24)
+    END AS found
   FROM issues_fts
   WHERE issues_fts MATCH (SELECT w.in_title FROM wanted AS w)
     AND +issues_fts.rowid IN (SELECT f.row FROM issues_found AS f)
 ),
 issue_words AS MATERIALIZED (
-  SELECT issues_fts.rowid AS row, snippet(issues_fts, -1, '**', '**', '…', 24) AS found
+  SELECT
+    issues_fts.rowid AS row,
+    CASE
+      WHEN coalesce(length(issues_fts.title), 0) + coalesce(length(issues_fts.body_text), 0) < (SELECT 4000 / w.many FROM wanted AS w)
+      THEN snippet(issues_fts, -1, '**', '**', '…', 24)
+    END AS found
   FROM issues_fts
   WHERE issues_fts MATCH (SELECT coalesce(w.words, '""') FROM wanted AS w)
     AND +issues_fts.rowid IN (SELECT f.row FROM issues_found AS f)
 ),
 message_words AS MATERIALIZED (
-  SELECT issue_messages_fts.rowid AS row, snippet(issue_messages_fts, 0, '**', '**', '…', 24) AS found
+  SELECT
+    issue_messages_fts.rowid AS row,
+    CASE
+      WHEN length(issue_messages_fts.message_text) < (SELECT 4000 / w.many FROM wanted AS w)
+      THEN snippet(issue_messages_fts, 0, '**', '**', '…', 24)
+    END AS found
   FROM issue_messages_fts
   WHERE issue_messages_fts MATCH (SELECT coalesce(w.words, '""') FROM wanted AS w)
     AND +issue_messages_fts.rowid IN (SELECT f.row FROM messages_found AS f)
 ),
 article_words AS MATERIALIZED (
-  SELECT knowledge_base_articles_fts.rowid AS row, snippet(knowledge_base_articles_fts, -1, '**', '**', '…', 24) AS found
+  SELECT
+    knowledge_base_articles_fts.rowid AS row,
+    CASE
+      WHEN coalesce(length(knowledge_base_articles_fts.title), 0) + coalesce(length(knowledge_base_articles_fts.published_text), 0) < (SELECT 4000 / w.many FROM wanted AS w)
+      THEN snippet(knowledge_base_articles_fts, -1, '**', '**', '…', 24)
+    END AS found
   FROM knowledge_base_articles_fts
   WHERE knowledge_base_articles_fts MATCH (SELECT coalesce(w.words, '""') FROM wanted AS w)
     AND +knowledge_base_articles_fts.rowid IN (SELECT f.row FROM articles_found AS f)
 ),
 account_words AS MATERIALIZED (
-  SELECT accounts_fts.rowid AS row, snippet(accounts_fts, -1, '**', '**', '…', 24) AS found
+  SELECT
+    accounts_fts.rowid AS row,
+    CASE
+      WHEN coalesce(length(accounts_fts.name), 0) + coalesce(length(accounts_fts.domains), 0) < (SELECT 4000 / w.many FROM wanted AS w)
+      THEN snippet(accounts_fts, -1, '**', '**', '…', 24)
+    END AS found
   FROM accounts_fts
   WHERE accounts_fts MATCH (SELECT coalesce(w.words, '""') FROM wanted AS w)
     AND +accounts_fts.rowid IN (SELECT f.row FROM accounts_found AS f)
 ),
 contact_words AS MATERIALIZED (
-  SELECT contacts_fts.rowid AS row, snippet(contacts_fts, -1, '**', '**', '…', 24) AS found
+  SELECT
+    contacts_fts.rowid AS row,
+    CASE
+      WHEN coalesce(length(contacts_fts.name), 0) + coalesce(length(contacts_fts.email), 0) < (SELECT 4000 / w.many FROM wanted AS w)
+      THEN snippet(contacts_fts, -1, '**', '**', '…', 24)
+    END AS found
   FROM contacts_fts
   WHERE contacts_fts MATCH (SELECT coalesce(w.words, '""') FROM wanted AS w)
     AND +contacts_fts.rowid IN (SELECT f.row FROM contacts_found AS f)
@@ -143,7 +182,11 @@ contact_words AS MATERIALIZED (
 everything AS (
   SELECT
     1 AS place, 'issue' AS kind, f.at, f.number, f.title,
-    coalesce(iif(f.with_body, b.found, t.found), f.title) AS found,
+    iif(f.with_body, b.found, t.found) AS found,
+    iif(
+      f.with_body AND instr(lower(f.body_text), (SELECT nullif(w.first, '') FROM wanted AS w)) > 0,
+      f.body_text, f.title
+    ) AS text,
     f.id
   FROM issues_found AS f
   LEFT JOIN issue_titles AS t ON t.row = f.row
@@ -151,20 +194,39 @@ everything AS (
   UNION ALL
   SELECT
     2, CASE f.is_private WHEN 0 THEN 'message' ELSE 'private note' END, f.at, f.number, f.title,
-    coalesce(s.found, substr(f.message_text, 1, 200)),
-    f.id
+    s.found, f.message_text, f.id
   FROM messages_found AS f LEFT JOIN message_words AS s ON s.row = f.row
   UNION ALL
   SELECT
-    3, 'article', f.at, NULL, f.title, coalesce(s.found, substr(f.published_text, 1, 200)), f.id
+    3, 'article', f.at, NULL, f.title, s.found, f.published_text, f.id
   FROM articles_found AS f LEFT JOIN article_words AS s ON s.row = f.row
   UNION ALL
-  SELECT 4, 'account', f.at, NULL, f.name, coalesce(s.found, f.name), f.id
+  SELECT 4, 'account', f.at, NULL, f.name, s.found, f.name, f.id
   FROM accounts_found AS f LEFT JOIN account_words AS s ON s.row = f.row
   UNION ALL
-  SELECT 5, 'contact', NULL, NULL, f.name, coalesce(s.found, f.email), f.id
+  SELECT 5, 'contact', NULL, NULL, f.name, s.found, f.email, f.id
   FROM contacts_found AS f LEFT JOIN contact_words AS s ON s.row = f.row
+),
+-- Of a long text, what stands around the first of the words; its other forms are not looked for.
+placed AS (
+  SELECT
+    e.place, e.kind, e.at, e.number, e.title, e.found, e.text, e.id,
+    iif(w.first = '', 0, instr(lower(e.text), w.first)) AS start,
+    length(w.first) AS width
+  FROM everything AS e, wanted AS w
 )
-SELECT e.kind, e.number, e.title, e.found, e.at, e.id
-FROM everything AS e
-ORDER BY e.place, e.at DESC, e.title, e.id
+SELECT
+  p.kind,
+  p.number,
+  p.title,
+  CASE
+    WHEN p.found IS NOT NULL THEN p.found
+    WHEN coalesce(p.start, 0) = 0 THEN substr(p.text, 1, 200)
+    ELSE iif(p.start > 61, '…', '') || substr(p.text, max(1, p.start - 60), min(60, p.start - 1))
+      || '**' || substr(p.text, p.start, p.width) || '**'
+      || substr(p.text, p.start + p.width, 140) || '…'
+  END AS found,
+  p.at,
+  p.id
+FROM placed AS p
+ORDER BY p.place, p.at DESC, p.title, p.id

@@ -1,12 +1,34 @@
 -- SLA breaches
--- Issues of the last four weeks before the last sync whose first response or resolution came
--- after it was due, or is due and has not come, by the times of the issue and of each of its teams.
--- Choose another time with since and until (UTC, such as 2026-07-01). Latest due first, 500 at most.
+-- Issues opened from Monday four weeks before the last sync whose first response or resolution came
+-- after it was due, or is due and has not come, by the times of the issue and of each of its teams:
+-- what both were late for stands there for each. Choose another time with since and until (UTC, such
+-- as 2026-07-01; that day of until is in it). Latest due first, 500 at most.
 WITH clock AS (
   SELECT coalesce(
-    (SELECT r.started_at FROM _pylon_runs AS r ORDER BY r.id DESC LIMIT 1),
+    (
+      SELECT json_extract(p.state, '$.watermark') FROM _pylon_checkpoints AS p
+      WHERE p.stream = 'issues' AND json_valid(p.state)
+    ),
     (SELECT max(i.updated_at) FROM issues AS i)
   ) AS at
+),
+-- A day alone is meant whole; what is no time finds nothing.
+span AS (
+  SELECT
+    c.at,
+    CASE
+      WHEN trim(coalesce(:since, '')) = ''
+      THEN date(c.at, 'weekday 0', '-6 days', '-28 days')
+      WHEN trim(:since) GLOB '[0-9][0-9][0-9][0-9]-*'
+      THEN strftime('%Y-%m-%dT%H:%M:%SZ', trim(:since))
+    END AS first,
+    CASE
+      WHEN trim(coalesce(:until, '')) = '' THEN '9999'
+      WHEN trim(:until) GLOB '????-??-??' THEN date(trim(:until), '+1 day')
+      WHEN trim(:until) GLOB '[0-9][0-9][0-9][0-9]-*'
+      THEN strftime('%Y-%m-%dT%H:%M:%SZ', trim(:until))
+    END AS last
+  FROM clock AS c
 ),
 closed(state) AS (
   SELECT 'closed' UNION SELECT s.slug FROM issue_statuses AS s WHERE s.category = 'closed'
@@ -17,13 +39,10 @@ chosen AS MATERIALIZED (
     i.first_response_breach_time, i.first_response_time,
     i.resolution_breach_time, i.resolution_time,
     -- What never came was late until the issue was closed, and is for as long as it is open.
-    CASE WHEN coalesce(i.state, '') IN closed THEN i.resolution_time ELSE clock.at END AS ended
-  FROM clock, issues AS i
+    CASE WHEN coalesce(i.state, '') IN closed THEN i.resolution_time ELSE span.at END AS ended
+  FROM span, issues AS i
   WHERE i.deleted_at IS NULL AND i.placeholder = 0
-    AND i.created_at >= coalesce(
-      nullif(:since, ''), date(clock.at, 'weekday 0', '-6 days', '-28 days')
-    )
-    AND (coalesce(:until, '') = '' OR i.created_at < :until)
+    AND i.created_at >= span.first AND i.created_at < span.last
 ),
 of_teams AS MATERIALIZED (
   SELECT
@@ -56,8 +75,9 @@ promises(row, whose, what, due, reached, ended) AS (
 breaches AS (
   SELECT p.row, p.whose, p.what, p.due, p.reached, coalesce(p.reached, p.ended) AS ended
   FROM promises AS p
-  WHERE p.due != '' AND coalesce(p.reached, p.ended) > p.due
-  ORDER BY p.due DESC
+  -- Those of teams come as Pylon wrote them, in any zone.
+  WHERE julianday(coalesce(p.reached, p.ended)) > julianday(p.due)
+  ORDER BY julianday(p.due) DESC
   LIMIT 500
 )
 SELECT
@@ -74,4 +94,4 @@ SELECT
   i.link
 FROM breaches AS e
 JOIN issues AS i ON i.rowid = e.row
-ORDER BY e.due DESC, i.number, e.what, e.whose
+ORDER BY julianday(e.due) DESC, i.number, e.what, e.whose

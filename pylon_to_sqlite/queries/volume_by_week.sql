@@ -1,17 +1,32 @@
 -- Volume by week
 -- Issues opened and resolved in each week from Monday, those without any too. Choose a time with
--- since and until (UTC, such as 2026-07-01); else it is the last 26 weeks before the last sync.
+-- since and until (UTC, such as 2026-07-01; that day of until is in it); else it is the last 26
+-- weeks before the last sync.
 -- chart: bar week:ordinal opened:quantitative
 WITH RECURSIVE clock AS (
   SELECT coalesce(
-    (SELECT r.started_at FROM _pylon_runs AS r ORDER BY r.id DESC LIMIT 1),
+    (
+      SELECT json_extract(p.state, '$.watermark') FROM _pylon_checkpoints AS p
+      WHERE p.stream = 'issues' AND json_valid(p.state)
+    ),
     (SELECT max(i.updated_at) FROM issues AS i)
   ) AS at
 ),
+-- A day alone is meant whole; what is no time finds nothing.
 span AS (
   SELECT
-    coalesce(nullif(:since, ''), date(c.at, 'weekday 0', '-6 days', '-175 days')) AS first,
-    coalesce(nullif(:until, ''), date(c.at, '+1 day')) AS last
+    CASE
+      WHEN trim(coalesce(:since, '')) = ''
+      THEN date(c.at, 'weekday 0', '-6 days', '-175 days')
+      WHEN trim(:since) GLOB '[0-9][0-9][0-9][0-9]-*'
+      THEN strftime('%Y-%m-%dT%H:%M:%SZ', trim(:since))
+    END AS first,
+    CASE
+      WHEN trim(coalesce(:until, '')) = '' THEN date(c.at, '+1 day')
+      WHEN trim(:until) GLOB '????-??-??' THEN date(trim(:until), '+1 day')
+      WHEN trim(:until) GLOB '[0-9][0-9][0-9][0-9]-*'
+      THEN strftime('%Y-%m-%dT%H:%M:%SZ', trim(:until))
+    END AS last
   FROM clock AS c
 ),
 opened AS (

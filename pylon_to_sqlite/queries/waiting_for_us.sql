@@ -1,15 +1,20 @@
 -- What waits for us
--- Open issues in which the customer wrote last, and for how many hours they wait, counted up to the
--- last sync: since their first message after our last one (or a bot's). Longest first, 500 at most.
+-- Open issues in which the customer wrote last, whatever their state, and for how many hours they
+-- wait, counted up to the last sync: since their first message after our last one. A bot's answer
+-- ends no waiting, nor does a private note. Longest first, 500 at most.
 WITH clock AS (
   SELECT coalesce(
-    (SELECT r.started_at FROM _pylon_runs AS r ORDER BY r.id DESC LIMIT 1),
+    (
+      SELECT json_extract(p.state, '$.watermark') FROM _pylon_checkpoints AS p
+      WHERE p.stream = 'issues' AND json_valid(p.state)
+    ),
     (SELECT max(i.updated_at) FROM issues AS i)
   ) AS at
 ),
 closed(state) AS (
   SELECT 'closed' UNION SELECT s.slug FROM issue_statuses AS s WHERE s.category = 'closed'
 ),
+-- Who wrote last, of the customer and us; of the same second, what came later.
 asked AS (
   SELECT i.id
   FROM issues AS i
@@ -18,28 +23,35 @@ asked AS (
     AND (
       SELECT m.author_contact_id IS NOT NULL FROM issue_messages AS m
       WHERE m.issue_id = i.id AND m.is_private = 0 AND m.deleted_at IS NULL
-      ORDER BY m.timestamp DESC LIMIT 1
+        AND (m.author_contact_id IS NOT NULL OR m.author_user_id IS NOT NULL)
+      ORDER BY m.timestamp DESC, m.rowid DESC LIMIT 1
     )
 ),
 answered AS (
   SELECT
     a.id,
     (
-      SELECT max(m.timestamp) FROM issue_messages AS m
-      WHERE m.issue_id = a.id AND m.author_contact_id IS NULL
+      SELECT m.rowid FROM issue_messages AS m
+      WHERE m.issue_id = a.id AND m.author_contact_id IS NULL AND m.author_user_id IS NOT NULL
         AND m.is_private = 0 AND m.deleted_at IS NULL
-    ) AS at
+      ORDER BY m.timestamp DESC, m.rowid DESC LIMIT 1
+    ) AS answer
   FROM asked AS a
+),
+answers AS (
+  SELECT a.id, coalesce(m.timestamp, '') AS at, coalesce(m.rowid, 0) AS row
+  FROM answered AS a LEFT JOIN issue_messages AS m ON m.rowid = a.answer
 ),
 waiting AS (
   SELECT
     a.id,
     (
       SELECT min(m.timestamp) FROM issue_messages AS m
-      WHERE m.issue_id = a.id AND m.timestamp > coalesce(a.at, '')
+      WHERE m.issue_id = a.id AND m.timestamp >= a.at
+        AND (m.timestamp, m.rowid) > (a.at, a.row)
         AND m.author_contact_id IS NOT NULL AND m.is_private = 0 AND m.deleted_at IS NULL
     ) AS since
-  FROM answered AS a
+  FROM answers AS a
 ),
 longest AS (
   SELECT w.id, w.since FROM waiting AS w

@@ -1,34 +1,51 @@
 -- Who writes when
 -- Public messages by weekday and hour: those of customers, of us, and of bots. Hours are UTC, or so
--- many hours later as utc_offset says (2, or -3.5). Choose a time with since and until (UTC, such as
--- 2026-07-01); else it is the last 13 weeks before the last sync.
+-- many hours later as utc_offset says (2, or -3.5). Choose a time with since and until (UTC, such
+-- as 2026-07-01; that day of until is in it); else it is the last 13 weeks before the last sync.
 -- chart: circle hour:ordinal weekday:ordinal - customers
 WITH clock AS (
   SELECT coalesce(
-    (SELECT r.started_at FROM _pylon_runs AS r ORDER BY r.id DESC LIMIT 1),
+    (
+      SELECT json_extract(p.state, '$.watermark') FROM _pylon_checkpoints AS p
+      WHERE p.stream = 'issues' AND json_valid(p.state)
+    ),
     (SELECT max(i.updated_at) FROM issues AS i)
   ) AS at
 ),
+-- A day alone is meant whole; what is no time finds nothing.
+span AS (
+  SELECT
+    CASE
+      WHEN trim(coalesce(:since, '')) = ''
+      THEN date(c.at, 'weekday 0', '-6 days', '-84 days')
+      WHEN trim(:since) GLOB '[0-9][0-9][0-9][0-9]-*'
+      THEN strftime('%Y-%m-%dT%H:%M:%SZ', trim(:since))
+    END AS first,
+    CASE
+      WHEN trim(coalesce(:until, '')) = '' THEN '9999'
+      WHEN trim(:until) GLOB '????-??-??' THEN date(trim(:until), '+1 day')
+      WHEN trim(:until) GLOB '[0-9][0-9][0-9][0-9]-*'
+      THEN strftime('%Y-%m-%dT%H:%M:%SZ', trim(:until))
+    END AS last
+  FROM clock AS c
+),
 counted AS (
-  -- By half hours, so that few times are to be worked out.
+  -- By quarters of an hour, so that few times are to be worked out.
   SELECT
     substr(m.timestamp, 1, 13) AS hour,
-    substr(m.timestamp, 15, 1) >= '3' AS is_half,
+    CAST(substr(m.timestamp, 15, 2) AS INTEGER) / 15 * 15 AS minute,
     count(*) FILTER (WHERE m.author_contact_id IS NOT NULL) AS customers,
     count(*) FILTER (WHERE m.author_contact_id IS NULL AND m.author_user_id IS NOT NULL) AS us,
     count(*) FILTER (WHERE m.author_contact_id IS NULL AND m.author_user_id IS NULL) AS bots
-  FROM clock, issue_messages AS m
+  FROM span, issue_messages AS m
   WHERE m.is_private = 0 AND m.deleted_at IS NULL
-    AND m.timestamp >= coalesce(
-      nullif(:since, ''), date(clock.at, 'weekday 0', '-6 days', '-84 days')
-    )
-    AND (coalesce(:until, '') = '' OR m.timestamp < :until)
+    AND m.timestamp >= span.first AND m.timestamp < span.last
   GROUP BY 1, 2
 ),
 local AS (
   SELECT
     datetime(
-      q.hour || iif(q.is_half, ':30', ':00'),
+      q.hour || printf(':%02d', q.minute),
       CAST(coalesce(nullif(:utc_offset, ''), 0) AS REAL) || ' hours'
     ) AS at,
     q.customers, q.us, q.bots
@@ -49,5 +66,7 @@ SELECT
   sum(n.us) AS us,
   sum(n.bots) AS bots
 FROM local AS n
+-- No place on earth is further from UTC.
+WHERE abs(CAST(coalesce(nullif(:utc_offset, ''), 0) AS REAL)) <= 14
 GROUP BY 1, 2
 ORDER BY 1, 2

@@ -22,10 +22,13 @@ SELECT
         ORDER BY m.timestamp, m.rowid
       ) AS said
     ),
-    -- Deleted ones count, and so do those that no sync has come to: nobody knows what they are.
+    -- Deleted ones count, and so do those that no sync has come to since the issue changed: nobody
+    -- knows what they are.
     CASE WHEN NOT EXISTS (SELECT 1 FROM issue_messages AS m WHERE m.issue_id = i.id)
       AND EXISTS (
-        SELECT 1 FROM _pylon_children AS c WHERE c.stream = 'issue_messages' AND c.parent = i.id
+        SELECT 1 FROM _pylon_children AS c
+        WHERE c.stream = 'issue_messages' AND c.parent = i.id
+          AND c.read_for IS i.updated_at AND c.again_at IS NULL
       )
     THEN i.body_text END
   ) AS text -- Its public messages, oldest first, a blank line between them.

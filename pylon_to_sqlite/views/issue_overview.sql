@@ -39,7 +39,7 @@ SELECT
   ) AS public_messages, -- Messages that the customer saw.
   (
     SELECT count(*) FROM issue_messages AS m
-    WHERE m.issue_id = i.id AND m.is_private = 1 AND m.deleted_at IS NULL
+    WHERE m.issue_id = i.id AND m.is_private IS NOT 0 AND m.deleted_at IS NULL
   ) AS private_notes, -- Notes that only the team saw.
   (
     SELECT min(m.timestamp) FROM issue_messages AS m

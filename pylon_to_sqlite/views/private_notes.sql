@@ -1,4 +1,4 @@
--- Notes that only the team saw.
+-- Notes that only the team saw: whatever is not said to be public counts as one.
 SELECT
   m.id, -- The message's id.
   m.issue_id, -- The issue.
@@ -14,7 +14,7 @@ SELECT
   m.message_text, -- What was written, as text.
   m.file_urls -- Files, a JSON array of addresses.
 FROM issue_messages AS m
-WHERE m.is_private = 1 AND m.deleted_at IS NULL
+WHERE m.is_private IS NOT 0 AND m.deleted_at IS NULL
   AND m.issue_id NOT IN (
     SELECT i.id FROM issues AS i WHERE i.deleted_at IS NOT NULL OR i.placeholder = 1
   )
