@@ -377,6 +377,26 @@ def test_values_that_nobody_expects_break_no_page(mirror: Path) -> None:
     assert words(by_class(tree(answer.text), "removed")[0]) == "Without words."
 
 
+@pytest.mark.parametrize("value", ["soon", float("inf"), b"\x00", -3, 1e300])
+def test_spans_that_are_none_break_no_page(mirror: Path, value: object) -> None:
+    change(mirror, "UPDATE issues SET first_response_seconds = ?, resolution_seconds = 60", value)
+    shown = facts(page(mirror, FIRST))
+    assert shown["Time to resolve"] == "1 min"
+    assert ("First response" in shown) == (value in (-3, 1e300))
+    page(mirror, "/pylon/-/pylon")
+
+
+@pytest.mark.parametrize("options", ["5", "true", '"x"', '{"slug": "high"}', "[7, null]"])
+def test_options_that_are_none_break_no_page(mirror: Path, options: str) -> None:
+    change(
+        mirror,
+        "INSERT INTO custom_fields (id, object_type, slug, label, select_metadata)"
+        " VALUES ('odd', 'issue', 'priority', 'Priority', ?)",
+        f'{{"options": {options}}}',
+    )
+    assert facts(page(mirror, FIRST))["Priority"] == "high"
+
+
 def test_a_removed_message_leaves_its_place_and_not_its_words(
     mirror: Path, desk: Desk, api: Api, clock: FakeClock
 ) -> None:
@@ -408,7 +428,7 @@ def test_a_deleted_issue_is_said_to_be_gone(
         assert word not in answer.text
 
 
-@pytest.mark.parametrize("number", ["0", "99", "9" * 30, "-1", "1.0", "x", "٣", "a%00b"])
+@pytest.mark.parametrize("number", ["0", "99", "9" * 19, "9" * 30, "9" * 5_000, "-1", "1.0", "x", "٣", "a%00b"])
 def test_no_such_issue(mirror: Path, number: str) -> None:
     (answer,) = visit(mirror, f"/pylon/-/conversation/{number}")
     assert answer.status_code == 404
@@ -424,7 +444,9 @@ def test_an_issue_that_only_stands_in_is_none(mirror: Path) -> None:
 
 def test_an_id_leads_to_the_number(mirror: Path, desk: Desk) -> None:
     by_id, padded = visit(
-        mirror, f"/pylon/-/conversation/{desk.issues[2]}?page=2", "/pylon/-/conversation/003"
+        mirror,
+        f"/pylon/-/conversation/{desk.issues[2]}?page=2",
+        f"/pylon/-/conversation/{'0' * 5_000}3",
     )
     assert (by_id.status_code, by_id.headers["location"]) == (302, "/pylon/-/conversation/3?page=2")
     assert (padded.status_code, padded.headers["location"]) == (302, "/pylon/-/conversation/3")

@@ -19,12 +19,13 @@ _SIDES = {"us": "agent", "customer": "customer", "bot": "bot"}
 async def issue_of(mirror: Mirror, asked: str) -> Row | None:
     """The issue of a number, or of an id; a live one first, where a number was given twice."""
     column = "number" if asked.isascii() and asked.isdecimal() else "id"
-    if column == "number" and int(asked) > _LARGEST:
+    # Python refuses to read thousands of digits.
+    if column == "number" and (len(asked.lstrip("0")) > 19 or int(asked[-19:]) > _LARGEST):
         return None
     found = await mirror.rows(
         f"SELECT * FROM issues WHERE {column} = :asked"
         " ORDER BY deleted_at IS NOT NULL OR placeholder, created_at DESC LIMIT 1",
-        {"asked": int(asked) if column == "number" else asked},
+        {"asked": int(asked[-19:]) if column == "number" else asked},
     )
     return found[0] if found else None
 
