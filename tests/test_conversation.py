@@ -96,6 +96,44 @@ def test_an_issue_whose_messages_are_not_read_yet(mirror: Path) -> None:
     assert words(by_class(shown, "body")[0]) == "Why 0?"
 
 
+def test_a_body_is_perhaps_private_until_its_messages_are_read(
+    mirror: Path, desk: Desk, api: Api, clock: FakeClock
+) -> None:
+    """Pylon gives the first message as the body, whoever wrote it for whom."""
+    issue = desk.issues[1]
+    number = "/pylon/-/conversation/2"
+    for message in desk.workspace.messages(issue):
+        desk.workspace.delete_message(message["id"])
+    clock.sleep(DAY)
+    sync(mirror, api, clock)
+    change(mirror, "DELETE FROM issue_messages WHERE issue_id = ?", issue)
+    desk.workspace.change_issue(issue, body_html="<p>Hello.</p>")
+    for _ in range(2):
+        clock.sleep(DAY)
+        sync(mirror, api, clock)
+    # It has none: what it says itself the customer wrote or was told.
+    assert by_class(tree(page(mirror, number)), "note-label") == []
+    for sql in (
+        "UPDATE _pylon_children SET again_at = '2026-07-04T00:00:00Z'",
+        "UPDATE _pylon_children SET again_at = NULL, read_for = NULL",
+        "DELETE FROM _pylon_children",
+    ):
+        change(mirror, sql)
+        assert len(by_class(tree(page(mirror, number)), "note-label")) == 1, sql
+    clock.sleep(DAY)
+    sync(mirror, api, clock)
+    assert by_class(tree(page(mirror, number)), "note-label") == []
+    # Now the first is a note, and a run that was stopped had come to the issues only.
+    desk.workspace.reply(issue, html="Between us.", author=desk.agents[0], private=True)
+    desk.workspace.change_issue(issue, body_html="<p>Between us.</p>")
+    clock.sleep(DAY)
+    sync(mirror, api, clock, "issues")
+    shown = tree(page(mirror, number))
+    (note,) = by_class(shown, "note")
+    assert words(by_class(note, "body")[0]) == "Between us."
+    assert words(by_class(note, "note-label")[0]).startswith("Perhaps a private note")
+
+
 def test_writing_from_right_to_left_stays_where_it_is(mirror: Path) -> None:
     """Nor does a sign that turns the direction reach beyond what it stands in."""
     change(

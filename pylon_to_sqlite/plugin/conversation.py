@@ -74,9 +74,25 @@ async def messages(mirror: Mirror, issue: str, page: int) -> list[Row]:
     return shown
 
 
-async def body(mirror: Mirror, issue: Row) -> Shown:
-    """What an issue says where none of its messages has been read; else that is the first one."""
-    return await mirror.in_thread(lambda: Sanitiser().shown(issue["body_html"], issue["body_text"]))
+async def body(mirror: Mirror, issue: Row) -> Row:
+    """What an issue says where none of its messages has been read; else that is the first one.
+    It may be a private note, unless its messages were read as it is now and it has none."""
+    shown = await mirror.in_thread(
+        lambda: Sanitiser().shown(issue["body_html"], issue["body_text"])
+    )
+    return {"shown": shown, "is_untold": not await _is_read(mirror, issue)}
+
+
+async def _is_read(mirror: Mirror, issue: Row) -> bool:
+    """Whether an issue's messages were read for its present state, and need not be read again."""
+    if not await mirror.has("_pylon_children"):
+        return False
+    found = await mirror.rows(
+        "SELECT 1 FROM _pylon_children WHERE stream = 'issue_messages' AND parent = :issue"
+        " AND read_for IS :updated_at AND again_at IS NULL",
+        {"issue": issue["id"], "updated_at": issue["updated_at"]},
+    )
+    return bool(found)
 
 
 async def _kept(mirror: Mirror, issue: str) -> dict[str, str]:
