@@ -466,7 +466,9 @@ def test_a_deleted_issue_is_said_to_be_gone(
         assert word not in answer.text
 
 
-@pytest.mark.parametrize("number", ["0", "99", "9" * 19, "9" * 30, "9" * 5_000, "-1", "1.0", "x", "٣", "a%00b"])
+@pytest.mark.parametrize(
+    "number", ["0", "99", "9" * 19, "9" * 30, "9" * 5_000, "-1", "1.0", "x", "٣", "a%00b"]
+)
 def test_no_such_issue(mirror: Path, number: str) -> None:
     (answer,) = visit(mirror, f"/pylon/-/conversation/{number}")
     assert answer.status_code == 404

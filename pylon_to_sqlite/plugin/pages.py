@@ -95,14 +95,16 @@ class Mirror:
         """The address of a row's page."""
         return f"{self.table(table)}/{tilde_encode(key)}"
 
-    def query(self, name: str) -> str:
-        """The address of a canned query, with its chart where it has one; "" where there is none
-        of this name."""
+    def query(self, name: str, **given: str) -> str:
+        """The address of a canned query, with its chart where it has one, and with what is given
+        of its parameters; "" where there is none of this name."""
         told = _queries().get(name)
         if told is None:
             return ""
         fragment = told.get("fragment")
         path = str(self.datasette.urls.query(self.name, name))
+        known = {key: value for key, value in given.items() if f":{key}" in told["sql"]}
+        path = f"{path}?{urlencode(known)}" if known else path
         return f"{path}#{fragment}" if fragment else path
 
     async def answer(self, template: str, *, status: int = 200, **context: Any) -> Response:
