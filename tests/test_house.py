@@ -151,7 +151,7 @@ PLUGIN_FLOORS = (
 PLUGIN_FLOOR = {
     module: len(PLUGIN_FLOORS) - at for at, floor in enumerate(PLUGIN_FLOORS) for module in floor
 }
-PLUGIN_KNOWS = {"metadata", "text", "views"}
+PLUGIN_KNOWS = {"full_text", "metadata", "schema", "text", "views"}
 
 LONGEST = 400
 

@@ -3,6 +3,7 @@
 These tests hold on both lines of Datasette, whichever is installed."""
 
 import html
+import json
 import re
 import shutil
 import sqlite3
@@ -146,6 +147,70 @@ def test_the_ways_to_close_it_that_the_readme_names(mirror: Path) -> None:
     )
     assert (rows.status_code, query.status_code) == (403, 200)
     assert "Because 0." in query.text
+
+
+NOTE = "Careful: late payer."
+
+
+def test_what_the_readme_says_closes_private_notes_closes_them(mirror: Path) -> None:
+    """Wherever one can look without SQL of one's own."""
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    snippet = next(one for one in re.findall(r"```json\n(.+?)```", readme, re.S) if "notes" in one)
+    with closing(sqlite3.connect(mirror)) as connection:
+        # Of an issue that begins with a note, it is the body.
+        connection.execute("UPDATE issues SET body_text = ?, body_html = ?", (NOTE, NOTE))
+        connection.commit()
+        names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master")]
+    given = {"config" if IS_1 else "metadata": json.loads(snippet)}
+    wanted = [f"/pylon/{name}?_size=max" for name in names]
+    wanted += [f"/pylon/{name}" for name in QUERIES]
+    wanted += ["/", "/pylon", "/pylon/-/pylon", "/pylon/-/conversation/1"]
+    wanted += ["/pylon/conversation_by_number?number=1"]
+    wanted += ["/pylon/search_everywhere?words=payer&private=1"]
+    wanted += ["/pylon/issue_messages_fts?_search=payer"]
+    settings = {"default_allow_sql": False, "allow_download": False}
+    told = dict(zip(wanted, visit(mirror, *wanted, settings=settings), strict=True))
+    assert len([one for one in told.values() if "late payer" in one.text]) > 8
+    closed = dict(zip(wanted, visit(mirror, *wanted, settings=settings, **given), strict=True))
+    assert [one for one, found in closed.items() if "payer" in found.text] == []
+    assert {found.status_code for found in closed.values()} <= {200, 403, 404}
+    assert closed["/pylon/public_messages?_size=max"].status_code == 200
+
+
+# Datasette 0.65 reads permissions of the user's own file only.
+RULES: list[dict[str, Any]] = [
+    {"allow": False},
+    *([{"permissions": {"view-table": False}}] if IS_1 else []),
+]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_an_index_follows_the_rule_of_its_table(mirror: Path, rule: dict[str, Any]) -> None:
+    tables = {"issue_messages": rule, "issues_fts": {"allow": {"id": "ann"}}}
+    rules = {"databases": {"pylon": {"tables": tables}}}
+    given = {"config" if IS_1 else "metadata": rules}
+    wanted = [
+        *("issue_messages_fts", "issue_messages_fts_data", "_pylon_live_issue_messages"),
+        *("issues_fts", "accounts_fts"),
+    ]
+    answers = visit(mirror, *(f"/pylon/{one}" for one in wanted), **given)
+    # What the user says of an index holds.
+    assert [one.status_code for one in answers] == [403, 403, 403, 403, 200]
+    (ann,) = visit(mirror, "/pylon/issues_fts", actor={"id": "ann"}, **given)
+    assert ann.status_code == 200
+
+
+def test_no_link_leads_to_a_query_that_may_not_be_seen(mirror: Path) -> None:
+    closed = {"allow": False, "sql": "select 1"}
+    names = ("waiting_for_us", "search_everywhere", "volume_by_week", "csat_comments")
+    rules = {"databases": {"pylon": {"queries": dict.fromkeys(names, closed)}}}
+    shown = tree(page(mirror, "/pylon/-/pylon", **{"config" if IS_1 else "metadata": rules}))
+    paths = [path for _, path in links(shown)]
+    paths += [form.get("action") or "" for form in shown.iter("form")]
+    assert [path for path in paths if any(name in path for name in names)] == []
+    # The next best instead.
+    assert any("conversations_vs_tickets" in path for path in paths)
+    assert "/pylon/public_messages_matching" in paths
 
 
 MINE = {

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -311,31 +311,36 @@ def _ranked(rows: Any, label: str, path: Any) -> Any:
     ]
 
 
-def links(mirror: Mirror, scope: Scope | None = None) -> Row:
-    """Addresses of the canned queries that are there, by what they are about. Those that a figure
-    leads to ask for its time; where it is of a team, an account or a type they would tell another
-    figure, so it leads nowhere."""
+async def links(mirror: Mirror, scope: Scope | None = None) -> Row:
+    """Addresses of the canned queries that are there and may be seen, by what they are about.
+    Those that a figure leads to ask for its time; where it is of a team, an account or a type they
+    would tell another figure, so it leads nowhere."""
     given = {"since": scope.mondays[0].isoformat()} if scope else {}
     is_whole = not scope or (scope.team, scope.accounts, scope.type) == ("", None, "")
     leads = {
-        key: next(filter(None, (mirror.query(name, **given) for name in names)), "")
-        if is_whole or key in _UNFILTERED
-        else ""
+        key: await _first(mirror, names, **given) if is_whole or key in _UNFILTERED else ""
         for key, names in LEADS.items()
     }
     titles = {query.name: query.title for query in queries()}
-    more = [(titles[name], path) for name in MORE if (path := mirror.query(name))]
-    return {"leads": leads, "more": more, "search": _search(mirror)}
+    more = [(titles[name], path) for name in MORE if (path := await mirror.query(name))]
+    return {"leads": leads, "more": more, "search": await _search(mirror)}
 
 
-def _search(mirror: Mirror) -> Row | None:
+async def _first(mirror: Mirror, names: Sequence[str], **given: str) -> str:
+    for name in names:
+        if path := await mirror.query(name, **given):
+            return path
+    return ""
+
+
+async def _search(mirror: Mirror) -> Row | None:
     """The first query over words that is there, and the name of its parameter."""
     there = {query.name: query for query in queries()}
     for name in _SEARCHES:
-        if name in there:
-            parameters = re.findall(r":(words|search|q|query|text)\b", there[name].sql)
-            if parameters:
-                return {"path": mirror.query(name), "parameter": parameters[0]}
+        path = await mirror.query(name)
+        parameters = re.findall(r":(words|search|q|query|text)\b", there[name].sql) if path else []
+        if parameters:
+            return {"path": path, "parameter": parameters[0]}
     return None
 
 

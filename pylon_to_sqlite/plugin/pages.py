@@ -51,6 +51,7 @@ class Mirror:
         self._database = datasette.get_database(name)
         self._tables: set[str] = set()
         self._allowed: dict[str, bool] = {}
+        self._questions: dict[str, bool] = {}
 
     @classmethod
     async def of(cls, datasette: Any, request: Any, needed: Sequence[str]) -> "Mirror":
@@ -95,11 +96,17 @@ class Mirror:
         """The address of a row's page."""
         return f"{self.table(table)}/{tilde_encode(key)}"
 
-    def query(self, name: str, **given: str) -> str:
+    async def query(self, name: str, **given: str) -> str:
         """The address of a canned query, with its chart where it has one, and with what is given
-        of its parameters; "" where there is none of this name."""
+        of its parameters; "" where there is none of this name, or it may not be seen."""
         told = _queries().get(name)
         if told is None:
+            return ""
+        if name not in self._questions:
+            self._questions[name] = await may(
+                self.datasette, self.request.actor, "view-query", self.name, name
+            )
+        if not self._questions[name]:
             return ""
         fragment = told.get("fragment")
         path = str(self.datasette.urls.query(self.name, name))

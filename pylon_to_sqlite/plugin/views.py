@@ -78,7 +78,7 @@ async def overview(datasette: Any, request: Any) -> Response:
     )
     shared: Row = {"organization": await _organization(mirror)}
     if complete is None or is_empty:
-        links = glance.links(mirror)
+        links = await glance.links(mirror)
         return await mirror.answer("pylon_overview.html", complete="", **links, **shared)
     scope, form = await glance.asked(mirror, complete)
     fresh = await figures.freshness(mirror)
@@ -92,7 +92,7 @@ async def overview(datasette: Any, request: Any) -> Response:
         form=form,
         freshness=fresh,
         **shared,
-        **glance.links(mirror, scope),
+        **await glance.links(mirror, scope),
         **await glance.shown(mirror, scope),
     )
 
