@@ -145,7 +145,7 @@ PLUGIN_FLOORS = (
     ("overview", "facts"),
     ("figures", "conversation"),
     ("pages", "links"),
-    ("access", "mirrors", "charts", "words"),
+    ("access", "mirrors", "charts", "told", "words"),
     ("sanitise",),
 )
 PLUGIN_FLOOR = {

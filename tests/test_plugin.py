@@ -2,6 +2,7 @@
 
 These tests hold on both lines of Datasette, whichever is installed."""
 
+import copy
 import html
 import json
 import re
@@ -23,6 +24,7 @@ from mirroring import sync
 from surfing import IS_1, links, page, tree, visit
 
 from pylon_to_sqlite.metadata import SORT_DESCENDING, metadata_for, queries
+from pylon_to_sqlite.plugin import described
 from pylon_to_sqlite.sandbox.api import Api
 from pylon_to_sqlite.schema import BOOKKEEPING, FULL_TEXT, TABLES
 
@@ -103,6 +105,51 @@ def test_columns_are_described_whatever_becomes_of_datasette_s_own_tables(
     shown = text(mirror, "/pylon/issues")
     for description in TOLD["databases"]["x"]["tables"]["issues"]["columns"].values():
         assert description in shown
+
+
+@pytest.mark.skipif(not IS_1, reason="Datasette 0.65 keeps nothing of what it is told")
+def test_what_datasette_keeps_is_renewed_and_removed(
+    mirror: Path, other: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a file for what it keeps, that outlives versions of ours, and mirrors."""
+    internal = tmp_path / "internal.db"
+
+    def kept() -> set[str]:
+        with closing(sqlite3.connect(internal)) as connection:
+            return {
+                str(row[0])
+                for sql in (
+                    *(
+                        "SELECT value FROM metadata_instance",
+                        "SELECT value FROM metadata_databases",
+                    ),
+                    *("SELECT value FROM metadata_resources", "SELECT value FROM metadata_columns"),
+                    *("SELECT title FROM queries", "SELECT sql FROM queries"),
+                )
+                for row in connection.execute(sql)
+            }
+
+    ours = copy.deepcopy(TOLD["databases"]["x"])
+    ours["tables"]["issues"]["description"] = "Of old."
+    ours["tables"]["issues"]["columns"]["title"] = "Of old, too."
+    with monkeypatch.context() as patch:
+        patch.setattr(described, "_mirror", lambda _: ours)
+        visit(mirror, internal=str(internal))
+    assert {"Of old.", "Of old, too."} <= kept()
+    with closing(sqlite3.connect(internal)) as connection:
+        sql = "UPDATE metadata_resources SET value = 'Of mine.' WHERE resource_name = 'accounts'"
+        assert connection.execute(sql).rowcount == 1
+        connection.commit()
+    for _ in range(2):
+        visit(mirror, internal=str(internal))
+        found = kept()
+        assert found & {"Of old.", "Of old, too.", "Of mine."} == {"Of mine."}
+        assert {TABLES["issues"].description, TOLD["description"]} <= found
+        assert {query.title for query in queries()} <= found
+    mirror.unlink()
+    shutil.copy(other, mirror)
+    visit(mirror, internal=str(internal))
+    assert kept() == {"Of mine."}
 
 
 def test_all_queries_are_there(mirror: Path) -> None:

@@ -12,6 +12,7 @@ from pylon_to_sqlite.full_text import shadows, view_of
 from pylon_to_sqlite.metadata import LIVE, metadata_for
 from pylon_to_sqlite.plugin.links import overview_path
 from pylon_to_sqlite.plugin.mirrors import find, is_all, known, taken_of
+from pylon_to_sqlite.plugin.told import telling
 from pylon_to_sqlite.schema import FULL_TEXT
 
 # What of a table Datasette 1.0 takes from its configuration, where 0.65 took it from metadata.
@@ -127,8 +128,17 @@ def canned(datasette: Any, database: str) -> dict[str, Any]:
 async def describe(datasette: Any) -> None:
     """Find the mirrors; where Datasette has to be told of them once and for all, tell it."""
     found = await find(datasette)
-    if not found or not hasattr(datasette, "set_instance_metadata"):
+    if not hasattr(datasette, "set_instance_metadata"):
         return
+    async with telling(datasette):
+        await _describe_all(datasette, found)
+    if not found:
+        return
+    taken = {name: taken_of(datasette, name) for name in found}
+    datasette.config = _configured(datasette.config, taken)
+
+
+async def _describe_all(datasette: Any, found: list[str]) -> None:
     there = await datasette.get_instance_metadata()
     for key, value in _instance(datasette).items():
         if not (there.keys() & ({key} if key != "description" else _WORDS)):
@@ -136,8 +146,6 @@ async def describe(datasette: Any) -> None:
     for name in found:
         await _describe_database(datasette, name)
         await _add_queries(datasette, name)
-    taken = {name: taken_of(datasette, name) for name in found}
-    datasette.config = _configured(datasette.config, taken)
 
 
 async def _describe_database(datasette: Any, name: str) -> None:
