@@ -9,12 +9,14 @@ from xml.etree.ElementTree import Element
 
 import pytest
 from conftest import FakeClock
+from datasette.app import Datasette
 from desk import Desk, open_issue
 from mirroring import DAY, sync
 from surfing import by_class, links, page, tree, visit, words
 from test_sanitise import COSTLY, PAYLOADS
 
 from pylon_to_sqlite.plugin.conversation import PAGE
+from pylon_to_sqlite.plugin.links import conversation_path
 from pylon_to_sqlite.plugin.sanitise import TAGS
 from pylon_to_sqlite.sandbox.api import Api
 
@@ -490,6 +492,19 @@ def test_an_id_leads_to_the_number(mirror: Path, desk: Desk) -> None:
     )
     assert (by_id.status_code, by_id.headers["location"]) == (302, "/pylon/-/conversation/3?page=2")
     assert (padded.status_code, padded.headers["location"]) == (302, "/pylon/-/conversation/3")
+
+
+def test_numbers_and_ids_that_nobody_expects_lead_there(mirror: Path, desk: Desk) -> None:
+    change(mirror, "UPDATE issues SET number = -5 WHERE number = 1")
+    change(mirror, "UPDATE issues SET number = NULL WHERE number = 2")
+    change(mirror, "PRAGMA foreign_keys = 0")
+    change(mirror, "UPDATE issues SET id = 'a b/c~d.e%' WHERE number IS NULL")
+    (by_id,) = visit(mirror, f"/pylon/-/conversation/{desk.issues[0]}")
+    path = conversation_path(Datasette([str(mirror)]), "pylon", "a b/c~d.e%")
+    negative, odd = visit(mirror, by_id.headers["location"], path)
+    assert by_id.headers["location"] == "/pylon/-/conversation/-5"
+    assert words(by_class(tree(negative.text), "number")[0]) == "Issue -5"
+    assert words(by_class(tree(odd.text), "number")[0]) == "Issue a b/c~d.e%"
 
 
 def test_thousands_of_messages_come_in_pages(mirror: Path, desk: Desk) -> None:

@@ -145,21 +145,45 @@ def test_the_past_week_against_the_one_before(sample: Workspace, pylon_db: Path,
         ]
 
     new, new_before = within("created_at", 7, -1), within("created_at", 14, 7)
-    medians = [
-        span(median(seconds)) if seconds else "none"
+    times = [
+        median(seconds) if seconds else None
         for seconds in (
             known(one.get("first_response_seconds") for one in ones) for ones in (new, new_before)
         )
     ]
+    medians = ["none" if one is None else span(one) for one in times]
+    pace = ""
+    if None not in times and medians[0] != medians[1]:
+        pace = "slower: " if times[0] > times[1] else "faster: "
     resolved = [len(within("resolution_time", *days)) for days in ((7, -1), (14, 7))]
     open_ = [one for one in issues if one["state"] != "closed"]
     ours = [one for one in open_ if waits(sample, one)]
     assert tiles(page(pylon_db, HOME + query)) == {
         "New issues": (str(len(new)), f"{len(new_before)} in the 7 days before"),
         "Resolved issues": (str(resolved[0]), f"{resolved[1]} in the 7 days before"),
-        "First response, median": (medians[0], f"{medians[1]} in the 7 days before"),
+        "First response, median": (medians[0], f"{pace}{medians[1]} in the 7 days before"),
         "Open now": (str(len(open_)), f"{len(ours)} of them wait for us"),
     }
+
+
+def test_what_became_of_the_first_response_is_told_in_colour_and_word(
+    path: Path, desk: Desk, api: Api, clock: FakeClock
+) -> None:
+    sync(path, api, clock)
+    first, second, *_ = desk.issues
+    change(path, "UPDATE issues SET created_at = '2026-06-20T00:00:00Z' WHERE id = ?", second)
+    change(path, "UPDATE issues SET first_response_seconds = NULL")
+    change(path, "UPDATE issues SET first_response_seconds = 7200 WHERE id = ?", second)
+    expected = [(60, "better", "faster: 2 h"), (9000, "worse", "slower: 2 h"), (7201, "", "2 h")]
+    for seconds, tone, told in expected:
+        change(path, "UPDATE issues SET first_response_seconds = ? WHERE id = ?", seconds, first)
+        text = page(path, HOME)
+        assert tiles(text)["First response, median"][1] == f"{told} in the 7 days before"
+        for name in ("better", "worse"):
+            assert len(by_class(tree(text), name)) == (name == tone)
+    # The colour is not that of all lines below a tile's figure.
+    style = (Path(overview.__file__).parent / "static" / "pages.css").read_text(encoding="utf-8")
+    assert style.index(".tile .against {") < style.index(".tile .better {")
 
 
 def waits(sample: Workspace, issue: Issue) -> bool:

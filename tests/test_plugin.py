@@ -389,6 +389,14 @@ def test_numbers_in_answers_lead_to_conversations(mirror: Path) -> None:
     assert "/pylon/-/conversation/2" in dict(links(tree(found))).values()
 
 
+def test_numbers_in_answers_to_sql_of_one_s_own_lead_nowhere(mirror: Path) -> None:
+    """They may be any."""
+    asked = "/pylon/-/query?sql=" if IS_1 else "/pylon?sql="
+    found = page(mirror, f"{asked}select+count(*)+as+number+from+issues")
+    assert ">4<" in found
+    assert "/-/conversation/" not in found
+
+
 def test_links_keep_to_the_base_of_addresses(mirror: Path) -> None:
     for wanted in ("/pylon/issues", "/pylon/-/pylon", "/pylon/-/conversation/1"):
         # Datasette's own client puts the base before it.

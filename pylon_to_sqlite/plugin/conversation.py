@@ -1,6 +1,7 @@
 """What the page of one conversation shows: its messages in order, who wrote them, and what was
 removed. Asks a mirror, knows no HTML but what is in messages."""
 
+import re
 from typing import Any
 
 from pylon_to_sqlite.plugin.links import anchor
@@ -18,14 +19,16 @@ _SIDES = {"us": "agent", "customer": "customer", "bot": "bot"}
 
 async def issue_of(mirror: Mirror, asked: str) -> Row | None:
     """The issue of a number, or of an id; a live one first, where a number was given twice."""
-    column = "number" if asked.isascii() and asked.isdecimal() else "id"
+    number = re.fullmatch(r"(-?)([0-9]+)", asked)
+    column = "number" if number else "id"
     # Python refuses to read thousands of digits.
-    if column == "number" and (len(asked.lstrip("0")) > 19 or int(asked[-19:]) > _LARGEST):
+    digits = number[2].lstrip("0") or "0" if number else ""
+    if len(digits) > 19 or (digits and int(digits) > _LARGEST):
         return None
     found = await mirror.rows(
         f"SELECT * FROM issues WHERE {column} = :asked"
         " ORDER BY deleted_at IS NOT NULL OR placeholder, created_at DESC LIMIT 1",
-        {"asked": int(asked[-19:]) if column == "number" else asked},
+        {"asked": int(number[1] + digits) if number else asked},
     )
     return found[0] if found else None
 

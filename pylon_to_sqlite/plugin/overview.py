@@ -171,14 +171,15 @@ def _tiles(past: Row | None, backlog: Row | None, waiting: list[int] | None) -> 
             tiles.append({"key": key, "label": label, "value": f"{now:,}"})
             tiles[-1]["against"] = f"{before:,} in the 7 days before"
         now, before = past["response"]["now"], past["response"]["before"]
-        tone = "" if now is None or before is None or now == before else "better"
+        pace = _pace(now, before)
         tiles.append(
             {
                 "key": "response",
                 "label": "First response, median",
                 "value": "none" if now is None else span(now),
-                "against": f"{'none' if before is None else span(before)} in the 7 days before",
-                "tone": "worse" if tone and now > before else tone,
+                "against": f"{pace and pace + ': '}{'none' if before is None else span(before)}"
+                " in the 7 days before",
+                "tone": {"faster": "better", "slower": "worse"}.get(pace, ""),
             }
         )
     if backlog:
@@ -191,6 +192,13 @@ def _tiles(past: Row | None, backlog: Row | None, waiting: list[int] | None) -> 
             }
         )
     return tiles
+
+
+def _pace(now: float | None, before: float | None) -> str:
+    """What became of a time, where one can tell the two apart."""
+    if now is None or before is None or span(now) == span(before):
+        return ""
+    return "slower" if now > before else "faster"
 
 
 def _labels(weeks: list[Row]) -> list[str]:
