@@ -88,6 +88,28 @@ def test_a_conversation_as_a_chat(mirror: Path) -> None:
     ]
 
 
+def test_what_a_screen_reader_tells_apart(mirror: Path, desk: Desk) -> None:
+    found = tree(page(mirror, FIRST))
+    assert [one.get("aria-label") for one in found.iter("article")] == [
+        "Message of Zoë, customer, 00:00",
+        "Message of Ann, agent, 00:00",
+        "Private note of Bo, agent, 00:00",
+        "Message of Helper, bot, 00:00",
+    ]
+    with closing(sqlite3.connect(mirror)) as connection:
+        connection.executemany(
+            "INSERT INTO issue_messages (id, issue_id, message_text) VALUES (?, ?, 'x')",
+            [(f"more-{n}", desk.issues[0]) for n in range(PAGE)],
+        )
+        connection.commit()
+    found = tree(page(mirror, FIRST))
+    names = [one.get("aria-label") for one in found.iter("nav")]
+    assert len(names) == len(set(names)) == 3
+    for one in found.iter("article"):
+        if "note" in (one.get("class") or "") and by_class(one, "text"):
+            assert (one.get("aria-label") or "").startswith(("Private note", "Perhaps a private"))
+
+
 def test_an_issue_whose_messages_are_not_read_yet(mirror: Path) -> None:
     change(mirror, "DELETE FROM issue_messages")
     change(mirror, "UPDATE issues SET body_html = ?", "<p>Why 0?</p><script>alert(1)</script>")
@@ -308,6 +330,7 @@ OURS = {"html", "head", "meta", "title", "link", "body", "nav", "main", "header"
 }
 ATTRIBUTES = {
     *("href", "rel", "class", "id", "charset", "name", "content", "lang", "aria-label", "start"),
+    "scope",
     *("aria-hidden", "focusable", "viewBox", "d", "datetime", "action", "method", "role", "type"),
     *("value", "selected", "list", "placeholder", "autocomplete", "width", "height", "rx", "x"),
     *("dir", "y", "x1", "x2", "y1", "y2", "cx", "cy", "r", "text-anchor", "preserveAspectRatio"),

@@ -16,7 +16,7 @@ from conftest import FakeClock
 from datasette.database import Database, QueryInterrupted
 from desk import Desk
 from mirroring import sync
-from surfing import by_class, links, page, tree, visit, words
+from surfing import IS_1, by_class, links, page, tree, visit, words
 from test_conversation import change
 
 from pylon_to_sqlite.metadata import queries
@@ -376,6 +376,38 @@ def test_one_searches_from_it(pylon_db: Path) -> None:
     (answer,) = visit(pylon_db, f"{form.get('action')}?{name}=sync")
     assert answer.status_code == 200
     assert "/-/conversation/" in answer.text
+
+
+def test_what_is_searched_is_said(pylon_db: Path) -> None:
+    def label(**options: Any) -> str:
+        (form,) = by_class(tree(page(pylon_db, HOME, **options)), "find")
+        return words(next(form.iter("label")))
+
+    assert label() == "Words in issues, messages, articles, accounts and contacts"
+    closed = {"search_everywhere": {"sql": "select 1", "allow": False}}
+    rules = {"databases": {"pylon": {"queries": closed}}}
+    assert label(**{"config" if IS_1 else "metadata": rules}) == "Words in public messages"
+
+
+def test_what_a_screen_reader_tells_apart(pylon_db: Path) -> None:
+    found = tree(page(pylon_db, HOME))
+    tables = [*found.iter("table")]
+    assert len({words(next(one.iter("caption"))) for one in tables}) == len(tables) == 8
+    for one in tables:
+        heads = list(one.iter("th"))
+        columns = max(len(list(row.iter("td"))) for row in one.iter("tr"))
+        assert len(heads) == columns
+        assert all(words(head) and head.get("scope") == "col" for head in heads)
+    assert [one.get("aria-label") for one in by_class(found, "legend")] == ["Colours of the chart"]
+    names = [one.get("aria-label") for one in found.iter("nav")]
+    assert len(names) == len(set(names)) == 2
+
+
+def test_how_many_are_answered_stands_beside_the_median(sample: Workspace, pylon_db: Path) -> None:
+    new = [one for one in sample.records("issues") if at(one["created_at"]) >= NOW - timedelta(7)]
+    answered = known(one.get("first_response_seconds") for one in new)
+    (told,) = by_class(tree(page(pylon_db, HOME)), "answered")
+    assert words(told) == f"{len(answered)} of {len(new)} answered"
 
 
 def test_charts_are_told_in_words(pylon_db: Path) -> None:

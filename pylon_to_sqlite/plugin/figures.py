@@ -163,7 +163,11 @@ async def past_week(mirror: Mirror, scope: Scope) -> Row:
         params,
     )
     seconds = await _responses(mirror, scope, "i.created_at >= :week_ago", scope.before(14))
-    response = {"now": _median(seconds.get(1, [])), "before": _median(seconds.get(0, []))}
+    response = {
+        "now": _median(seconds.get(1, [])),
+        "before": _median(seconds.get(0, [])),
+        "answered": len(seconds.get(1, [])),
+    }
     return {"new": new, "resolved": resolved, "response": response}
 
 

@@ -179,6 +179,7 @@ def _tiles(past: Row | None, backlog: Row | None, waiting: list[int] | None) -> 
                 "value": "none" if now is None else span(now),
                 "against": f"{pace and pace + ': '}{'none' if before is None else span(before)}"
                 " in the 7 days before",
+                "answered": f"{past['response']['answered']:,} of {past['new']['now']:,} answered",
                 "tone": {"faster": "better", "slower": "worse"}.get(pace, ""),
             }
         )
@@ -348,7 +349,11 @@ async def _search(mirror: Mirror) -> Row | None:
         path = await mirror.query(name)
         parameters = re.findall(r":(words|search|q|query|text)\b", there[name].sql) if path else []
         if parameters:
-            return {"path": path, "parameter": parameters[0]}
+            return {
+                "path": path,
+                "parameter": parameters[0],
+                "is_everywhere": name == "search_everywhere",
+            }
     return None
 
 
