@@ -9,12 +9,14 @@ from xml.etree.ElementTree import Element
 
 import pytest
 from conftest import FakeClock
+from datasette.app import Datasette
 from desk import Desk, open_issue
 from mirroring import DAY, sync
 from surfing import by_class, links, page, tree, visit, words
 from test_sanitise import COSTLY, PAYLOADS
 
 from pylon_to_sqlite.plugin.conversation import PAGE
+from pylon_to_sqlite.plugin.links import conversation_path
 from pylon_to_sqlite.plugin.sanitise import TAGS
 from pylon_to_sqlite.sandbox.api import Api
 
@@ -86,6 +88,28 @@ def test_a_conversation_as_a_chat(mirror: Path) -> None:
     ]
 
 
+def test_what_a_screen_reader_tells_apart(mirror: Path, desk: Desk) -> None:
+    found = tree(page(mirror, FIRST))
+    assert [one.get("aria-label") for one in found.iter("article")] == [
+        "Message of Zoë, customer, 00:00",
+        "Message of Ann, agent, 00:00",
+        "Private note of Bo, agent, 00:00",
+        "Message of Helper, bot, 00:00",
+    ]
+    with closing(sqlite3.connect(mirror)) as connection:
+        connection.executemany(
+            "INSERT INTO issue_messages (id, issue_id, message_text) VALUES (?, ?, 'x')",
+            [(f"more-{n}", desk.issues[0]) for n in range(PAGE)],
+        )
+        connection.commit()
+    found = tree(page(mirror, FIRST))
+    names = [one.get("aria-label") for one in found.iter("nav")]
+    assert len(names) == len(set(names)) == 3
+    for one in found.iter("article"):
+        if "note" in (one.get("class") or "") and by_class(one, "text"):
+            assert (one.get("aria-label") or "").startswith(("Private note", "Perhaps a private"))
+
+
 def test_an_issue_whose_messages_are_not_read_yet(mirror: Path) -> None:
     change(mirror, "DELETE FROM issue_messages")
     change(mirror, "UPDATE issues SET body_html = ?", "<p>Why 0?</p><script>alert(1)</script>")
@@ -94,6 +118,44 @@ def test_an_issue_whose_messages_are_not_read_yet(mirror: Path) -> None:
     shown = tree(answer.text)
     assert words(by_class(shown, "empty")[0]).endswith("They may not have been read yet.")
     assert words(by_class(shown, "body")[0]) == "Why 0?"
+
+
+def test_a_body_is_perhaps_private_until_its_messages_are_read(
+    mirror: Path, desk: Desk, api: Api, clock: FakeClock
+) -> None:
+    """Pylon gives the first message as the body, whoever wrote it for whom."""
+    issue = desk.issues[1]
+    number = "/pylon/-/conversation/2"
+    for message in desk.workspace.messages(issue):
+        desk.workspace.delete_message(message["id"])
+    clock.sleep(DAY)
+    sync(mirror, api, clock)
+    change(mirror, "DELETE FROM issue_messages WHERE issue_id = ?", issue)
+    desk.workspace.change_issue(issue, body_html="<p>Hello.</p>")
+    for _ in range(2):
+        clock.sleep(DAY)
+        sync(mirror, api, clock)
+    # It has none: what it says itself the customer wrote or was told.
+    assert by_class(tree(page(mirror, number)), "note-label") == []
+    for sql in (
+        "UPDATE _pylon_children SET again_at = '2026-07-04T00:00:00Z'",
+        "UPDATE _pylon_children SET again_at = NULL, read_for = NULL",
+        "DELETE FROM _pylon_children",
+    ):
+        change(mirror, sql)
+        assert len(by_class(tree(page(mirror, number)), "note-label")) == 1, sql
+    clock.sleep(DAY)
+    sync(mirror, api, clock)
+    assert by_class(tree(page(mirror, number)), "note-label") == []
+    # Now the first is a note, and a run that was stopped had come to the issues only.
+    desk.workspace.reply(issue, html="Between us.", author=desk.agents[0], private=True)
+    desk.workspace.change_issue(issue, body_html="<p>Between us.</p>")
+    clock.sleep(DAY)
+    sync(mirror, api, clock, "issues")
+    shown = tree(page(mirror, number))
+    (note,) = by_class(shown, "note")
+    assert words(by_class(note, "body")[0]) == "Between us."
+    assert words(by_class(note, "note-label")[0]).startswith("Perhaps a private note")
 
 
 def test_writing_from_right_to_left_stays_where_it_is(mirror: Path) -> None:
@@ -268,6 +330,7 @@ OURS = {"html", "head", "meta", "title", "link", "body", "nav", "main", "header"
 }
 ATTRIBUTES = {
     *("href", "rel", "class", "id", "charset", "name", "content", "lang", "aria-label", "start"),
+    "scope",
     *("aria-hidden", "focusable", "viewBox", "d", "datetime", "action", "method", "role", "type"),
     *("value", "selected", "list", "placeholder", "autocomplete", "width", "height", "rx", "x"),
     *("dir", "y", "x1", "x2", "y1", "y2", "cx", "cy", "r", "text-anchor", "preserveAspectRatio"),
@@ -377,6 +440,26 @@ def test_values_that_nobody_expects_break_no_page(mirror: Path) -> None:
     assert words(by_class(tree(answer.text), "removed")[0]) == "Without words."
 
 
+@pytest.mark.parametrize("value", ["soon", float("inf"), b"\x00", -3, 1e300])
+def test_spans_that_are_none_break_no_page(mirror: Path, value: object) -> None:
+    change(mirror, "UPDATE issues SET first_response_seconds = ?, resolution_seconds = 60", value)
+    shown = facts(page(mirror, FIRST))
+    assert shown["Time to resolve"] == "1 min"
+    assert ("First response" in shown) == (value in (-3, 1e300))
+    page(mirror, "/pylon/-/pylon")
+
+
+@pytest.mark.parametrize("options", ["5", "true", '"x"', '{"slug": "high"}', "[7, null]"])
+def test_options_that_are_none_break_no_page(mirror: Path, options: str) -> None:
+    change(
+        mirror,
+        "INSERT INTO custom_fields (id, object_type, slug, label, select_metadata)"
+        " VALUES ('odd', 'issue', 'priority', 'Priority', ?)",
+        f'{{"options": {options}}}',
+    )
+    assert facts(page(mirror, FIRST))["Priority"] == "high"
+
+
 def test_a_removed_message_leaves_its_place_and_not_its_words(
     mirror: Path, desk: Desk, api: Api, clock: FakeClock
 ) -> None:
@@ -408,7 +491,9 @@ def test_a_deleted_issue_is_said_to_be_gone(
         assert word not in answer.text
 
 
-@pytest.mark.parametrize("number", ["0", "99", "9" * 30, "-1", "1.0", "x", "٣", "a%00b"])
+@pytest.mark.parametrize(
+    "number", ["0", "99", "9" * 19, "9" * 30, "9" * 5_000, "-1", "1.0", "x", "٣", "a%00b"]
+)
 def test_no_such_issue(mirror: Path, number: str) -> None:
     (answer,) = visit(mirror, f"/pylon/-/conversation/{number}")
     assert answer.status_code == 404
@@ -424,10 +509,25 @@ def test_an_issue_that_only_stands_in_is_none(mirror: Path) -> None:
 
 def test_an_id_leads_to_the_number(mirror: Path, desk: Desk) -> None:
     by_id, padded = visit(
-        mirror, f"/pylon/-/conversation/{desk.issues[2]}?page=2", "/pylon/-/conversation/003"
+        mirror,
+        f"/pylon/-/conversation/{desk.issues[2]}?page=2",
+        f"/pylon/-/conversation/{'0' * 5_000}3",
     )
     assert (by_id.status_code, by_id.headers["location"]) == (302, "/pylon/-/conversation/3?page=2")
     assert (padded.status_code, padded.headers["location"]) == (302, "/pylon/-/conversation/3")
+
+
+def test_numbers_and_ids_that_nobody_expects_lead_there(mirror: Path, desk: Desk) -> None:
+    change(mirror, "UPDATE issues SET number = -5 WHERE number = 1")
+    change(mirror, "UPDATE issues SET number = NULL WHERE number = 2")
+    change(mirror, "PRAGMA foreign_keys = 0")
+    change(mirror, "UPDATE issues SET id = 'a b/c~d.e%' WHERE number IS NULL")
+    (by_id,) = visit(mirror, f"/pylon/-/conversation/{desk.issues[0]}")
+    path = conversation_path(Datasette([str(mirror)]), "pylon", "a b/c~d.e%")
+    negative, odd = visit(mirror, by_id.headers["location"], path)
+    assert by_id.headers["location"] == "/pylon/-/conversation/-5"
+    assert words(by_class(tree(negative.text), "number")[0]) == "Issue -5"
+    assert words(by_class(tree(odd.text), "number")[0]) == "Issue a b/c~d.e%"
 
 
 def test_thousands_of_messages_come_in_pages(mirror: Path, desk: Desk) -> None:

@@ -145,13 +145,13 @@ PLUGIN_FLOORS = (
     ("overview", "facts"),
     ("figures", "conversation"),
     ("pages", "links"),
-    ("access", "mirrors", "charts", "words"),
+    ("access", "mirrors", "charts", "told", "words"),
     ("sanitise",),
 )
 PLUGIN_FLOOR = {
     module: len(PLUGIN_FLOORS) - at for at, floor in enumerate(PLUGIN_FLOORS) for module in floor
 }
-PLUGIN_KNOWS = {"metadata", "text", "views"}
+PLUGIN_KNOWS = {"full_text", "metadata", "schema", "text", "views"}
 
 LONGEST = 400
 

@@ -1,5 +1,6 @@
 """The overview: its figures are those of the workspace, whatever is chosen; and who sees them."""
 
+import re
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -15,7 +16,7 @@ from conftest import FakeClock
 from datasette.database import Database, QueryInterrupted
 from desk import Desk
 from mirroring import sync
-from surfing import by_class, links, page, tree, visit, words
+from surfing import IS_1, by_class, links, page, tree, visit, words
 from test_conversation import change
 
 from pylon_to_sqlite.metadata import queries
@@ -144,21 +145,153 @@ def test_the_past_week_against_the_one_before(sample: Workspace, pylon_db: Path,
         ]
 
     new, new_before = within("created_at", 7, -1), within("created_at", 14, 7)
-    medians = [
-        span(median(seconds)) if seconds else "none"
+    times = [
+        median(seconds) if seconds else None
         for seconds in (
             known(one.get("first_response_seconds") for one in ones) for ones in (new, new_before)
         )
     ]
+    medians = ["none" if one is None else span(one) for one in times]
+    pace = ""
+    if None not in times and medians[0] != medians[1]:
+        pace = "slower: " if times[0] > times[1] else "faster: "
     resolved = [len(within("resolution_time", *days)) for days in ((7, -1), (14, 7))]
     open_ = [one for one in issues if one["state"] != "closed"]
-    ours = [one for one in open_ if one["state"] in ("new", "waiting_on_you")]
+    ours = [one for one in open_ if waits(sample, one)]
     assert tiles(page(pylon_db, HOME + query)) == {
         "New issues": (str(len(new)), f"{len(new_before)} in the 7 days before"),
         "Resolved issues": (str(resolved[0]), f"{resolved[1]} in the 7 days before"),
-        "First response, median": (medians[0], f"{medians[1]} in the 7 days before"),
+        "First response, median": (medians[0], f"{pace}{medians[1]} in the 7 days before"),
         "Open now": (str(len(open_)), f"{len(ours)} of them wait for us"),
     }
+
+
+def test_what_became_of_the_first_response_is_told_in_colour_and_word(
+    path: Path, desk: Desk, api: Api, clock: FakeClock
+) -> None:
+    sync(path, api, clock)
+    first, second, *_ = desk.issues
+    change(path, "UPDATE issues SET created_at = '2026-06-20T00:00:00Z' WHERE id = ?", second)
+    change(path, "UPDATE issues SET first_response_seconds = NULL")
+    change(path, "UPDATE issues SET first_response_seconds = 7200 WHERE id = ?", second)
+    expected = [(60, "better", "faster: 2 h"), (9000, "worse", "slower: 2 h"), (7201, "", "2 h")]
+    for seconds, tone, told in expected:
+        change(path, "UPDATE issues SET first_response_seconds = ? WHERE id = ?", seconds, first)
+        text = page(path, HOME)
+        assert tiles(text)["First response, median"][1] == f"{told} in the 7 days before"
+        for name in ("better", "worse"):
+            assert len(by_class(tree(text), name)) == (name == tone)
+    # The colour is not that of all lines below a tile's figure.
+    style = (Path(overview.__file__).parent / "static" / "pages.css").read_text(encoding="utf-8")
+    assert style.index(".tile .against {") < style.index(".tile .better {")
+
+
+def waits(sample: Workspace, issue: Issue) -> bool:
+    """Whether the last public message by a person is the customer's."""
+    said = [
+        one
+        for one in sample.messages(issue["id"])
+        if not one["is_private"] and {"contact", "user"} & {*known_keys(one["author"])}
+    ]
+    return bool(said) and "contact" in known_keys(said[-1]["author"])
+
+
+def known_keys(author: Issue) -> list[str]:
+    return [key for key, value in author.items() if value]
+
+
+def test_who_waits_is_one_question_with_one_answer(
+    path: Path, desk: Desk, api: Api, clock: FakeClock
+) -> None:
+    """Bots end no waiting, nor do notes; of two in one second the later to come counts."""
+    sync(path, api, clock)
+    change(path, "UPDATE issues SET state = 'on_hold'")
+    change(path, "DELETE FROM issue_messages")
+    customer, agent = desk.contacts[0], desk.agents[0]
+    told: list[tuple[int, str | None, str | None, int | None, str]] = [
+        *((0, customer, None, 0, "10"), (0, None, agent, 0, "10")),
+        *((1, None, agent, 0, "10"), (1, customer, None, 0, "10")),
+        *((2, customer, None, 0, "10"), (2, None, None, 0, "11"), (2, None, agent, 1, "12")),
+        *((3, None, agent, 0, "10"), (3, customer, None, None, "11")),
+    ]
+    for at_, (issue, contact, user, private, hour) in enumerate(told):
+        change(
+            path,
+            "INSERT INTO issue_messages (id, issue_id, author_contact_id, author_user_id,"
+            " is_private, timestamp) VALUES (?, ?, ?, ?, ?, ?)",
+            *(f"m{at_}", desk.issues[issue], contact, user, private, f"2026-07-01T{hour}:00:00Z"),
+        )
+    text = page(path, HOME)
+    assert tiles(text)["Open now"] == ("4", "2 of them wait for us")
+    assert sum(int(row[-1]) for row in table(cards(text)["Open issues"])) == 2
+    denied = {"databases": {"pylon": {"tables": {"issue_messages": {"allow": False}}}}}
+    text = page(path, HOME, metadata=denied)
+    assert tiles(text)["Open now"] == ("4", "")
+    assert "For us" not in words(cards(text)["Open issues"])
+
+
+def test_a_drill_down_shows_what_is_counted(
+    path: Path, desk: Desk, api: Api, clock: FakeClock
+) -> None:
+    sync(path, api, clock)
+    first, second, third, fourth = desk.issues
+    change(path, "UPDATE issues SET state = NULL WHERE id IN (?, ?)", first, second)
+    change(path, "UPDATE issues SET state = 'on_hold' WHERE id IN (?, ?)", third, fourth)
+    change(path, "UPDATE issues SET type = 'Ticket', tags = '[\"a&b\"]' WHERE id = ?", first)
+    change(path, "UPDATE issues SET created_at = '2026-01-01T00:00:00Z' WHERE id = ?", second)
+    change(path, "DELETE FROM issue_tags WHERE issue_id = ?", first)
+    change(path, "INSERT INTO issue_tags (issue_id, tag) VALUES (?, 'a&b')", first)
+    change(path, "UPDATE issues SET deleted_at = '2026-07-01T00:00:00Z' WHERE id = ?", fourth)
+    account = desk.accounts[0]
+    for query in ("", "?weeks=4", "?type=ticket", f"?account={account}&type=ticket&weeks=26"):
+        shown = cards(page(path, HOME + query))
+        counted = 0
+        for heading in ("Open issues by state", "Busiest accounts", "Tags"):
+            for row in shown[heading].iter("tr"):
+                found = dict(links(row))
+                if found:
+                    ((label, address),) = found.items()
+                    assert label
+                    base, _, filters = address.partition("?")
+                    (answer,) = visit(path, f"{base}.json?_shape=array&{filters}")
+                    assert len(answer.json()) == int(words(list(row.iter("td"))[-1])), address
+                    counted += 1
+        assert counted >= 3
+    assert "none" in {row[0] for row in table(cards(page(path, HOME))["Open issues by state"])}
+
+
+def test_a_figure_of_some_leads_to_no_query_of_all(pylon_db: Path) -> None:
+    def led(query: str) -> dict[str, str]:
+        found = tree(page(pylon_db, HOME + query))
+        return {
+            words(heading): address for heading in found.iter("h2") for _, address in links(heading)
+        }
+
+    assert led("?weeks=26")["New issues by week"].startswith(
+        f"/pylon/volume_by_week?since={mondays(26)[0]}#"
+    )
+    assert led("")["Open now"] == "/pylon/waiting_for_us"
+    for query in ("?type=ticket", "?account=nobody"):
+        assert set(led(query)) == {"The mirror"}
+
+
+def test_issues_of_no_type_are_neither(path: Path, desk: Desk, api: Api, clock: FakeClock) -> None:
+    sync(path, api, clock)
+    change(path, "UPDATE issues SET type = 'Ticket'")
+    change(path, "UPDATE issues SET type = NULL WHERE id = ?", desk.issues[0])
+    card = cards(page(path, HOME))["New issues by week"]
+    assert words(by_class(card, "legend")[0]) == "conversationsticketsother"
+    assert table(card)[-1] == ["2026-06-29", "0", "3", "1"]
+    assert len(by_class(by_class(card, "chart")[0], "third")) == 1
+
+
+def test_issues_of_no_known_age(path: Path, desk: Desk, api: Api, clock: FakeClock) -> None:
+    sync(path, api, clock)
+    change(path, "UPDATE issues SET state = 'new'")
+    change(path, "UPDATE issues SET created_at = 'never' WHERE id = ?", desk.issues[0])
+    change(path, "UPDATE issues SET created_at = NULL WHERE id = ?", desk.issues[1])
+    ages = {row[0]: row[1] for row in table(cards(page(path, HOME))["Open issues"])}
+    assert (ages["unknown"], ages["1 to 3 days"]) == ("2", "2")
 
 
 def test_what_is_open_by_age_and_state(sample: Workspace, pylon_db: Path) -> None:
@@ -166,13 +299,14 @@ def test_what_is_open_by_age_and_state(sample: Workspace, pylon_db: Path) -> Non
     labels = {one["slug"]: one["label"] for one in sample.records("issue_statuses")}
     days = [(NOW - at(one["created_at"])) / timedelta(days=1) for one in open_]
     ages = Counter(
-        next(n for n, end in enumerate((1, 3, 7, 28, 10**6)) if day < end) for day in days
+        next(n for n, end in enumerate((1, 3, 7, 28, 91, 10**6)) if day < end) for day in days
     )
     states = Counter(labels[one["state"]] for one in open_)
     shown = cards(page(pylon_db, HOME))
     found = table(shown["Open issues"])
     assert [row[0] for row in found] == [
-        *("under a day", "1 to 3 days", "3 to 7 days", "1 to 4 weeks", "over 4 weeks")
+        *("under a day", "1 to 3 days", "3 to 7 days", "1 to 4 weeks"),
+        *("4 to 13 weeks", "over 13 weeks"),
     ]
     assert {n: int(row[1]) for n, row in enumerate(found) if int(row[1])} == ages
     assert {row[0]: int(row[1]) for row in table(shown["Open issues by state"])} == states
@@ -225,7 +359,7 @@ def test_each_figure_leads_to_a_query_that_is_there(pylon_db: Path) -> None:
     there = {query.name for query in queries()}
     found = tree(page(pylon_db, HOME))
     paths = {path for _, path in links(found)}
-    asked = {path.removeprefix("/pylon/").partition("#")[0] for path in paths}
+    asked = {re.split("[?#]", path.removeprefix("/pylon/"))[0] for path in paths}
     wanted = {name for names in overview.LEADS.values() for name in names} | set(overview.MORE)
     assert asked & wanted == {
         *({next((n for n in names if n in there), "") for names in overview.LEADS.values()} - {""}),
@@ -242,6 +376,38 @@ def test_one_searches_from_it(pylon_db: Path) -> None:
     (answer,) = visit(pylon_db, f"{form.get('action')}?{name}=sync")
     assert answer.status_code == 200
     assert "/-/conversation/" in answer.text
+
+
+def test_what_is_searched_is_said(pylon_db: Path) -> None:
+    def label(**options: Any) -> str:
+        (form,) = by_class(tree(page(pylon_db, HOME, **options)), "find")
+        return words(next(form.iter("label")))
+
+    assert label() == "Words in issues, messages, articles, accounts and contacts"
+    closed = {"search_everywhere": {"sql": "select 1", "allow": False}}
+    rules = {"databases": {"pylon": {"queries": closed}}}
+    assert label(**{"config" if IS_1 else "metadata": rules}) == "Words in public messages"
+
+
+def test_what_a_screen_reader_tells_apart(pylon_db: Path) -> None:
+    found = tree(page(pylon_db, HOME))
+    tables = [*found.iter("table")]
+    assert len({words(next(one.iter("caption"))) for one in tables}) == len(tables) == 8
+    for one in tables:
+        heads = list(one.iter("th"))
+        columns = max(len(list(row.iter("td"))) for row in one.iter("tr"))
+        assert len(heads) == columns
+        assert all(words(head) and head.get("scope") == "col" for head in heads)
+    assert [one.get("aria-label") for one in by_class(found, "legend")] == ["Colours of the chart"]
+    names = [one.get("aria-label") for one in found.iter("nav")]
+    assert len(names) == len(set(names)) == 2
+
+
+def test_how_many_are_answered_stands_beside_the_median(sample: Workspace, pylon_db: Path) -> None:
+    new = [one for one in sample.records("issues") if at(one["created_at"]) >= NOW - timedelta(7)]
+    answered = known(one.get("first_response_seconds") for one in new)
+    (told,) = by_class(tree(page(pylon_db, HOME)), "answered")
+    assert words(told) == f"{len(answered)} of {len(new)} answered"
 
 
 def test_charts_are_told_in_words(pylon_db: Path) -> None:

@@ -2,7 +2,9 @@
 
 These tests hold on both lines of Datasette, whichever is installed."""
 
+import copy
 import html
+import json
 import re
 import shutil
 import sqlite3
@@ -22,6 +24,7 @@ from mirroring import sync
 from surfing import IS_1, links, page, tree, visit
 
 from pylon_to_sqlite.metadata import SORT_DESCENDING, metadata_for, queries
+from pylon_to_sqlite.plugin import described
 from pylon_to_sqlite.sandbox.api import Api
 from pylon_to_sqlite.schema import BOOKKEEPING, FULL_TEXT, TABLES
 
@@ -104,6 +107,51 @@ def test_columns_are_described_whatever_becomes_of_datasette_s_own_tables(
         assert description in shown
 
 
+@pytest.mark.skipif(not IS_1, reason="Datasette 0.65 keeps nothing of what it is told")
+def test_what_datasette_keeps_is_renewed_and_removed(
+    mirror: Path, other: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a file for what it keeps, that outlives versions of ours, and mirrors."""
+    internal = tmp_path / "internal.db"
+
+    def kept() -> set[str]:
+        with closing(sqlite3.connect(internal)) as connection:
+            return {
+                str(row[0])
+                for sql in (
+                    *(
+                        "SELECT value FROM metadata_instance",
+                        "SELECT value FROM metadata_databases",
+                    ),
+                    *("SELECT value FROM metadata_resources", "SELECT value FROM metadata_columns"),
+                    *("SELECT title FROM queries", "SELECT sql FROM queries"),
+                )
+                for row in connection.execute(sql)
+            }
+
+    ours = copy.deepcopy(TOLD["databases"]["x"])
+    ours["tables"]["issues"]["description"] = "Of old."
+    ours["tables"]["issues"]["columns"]["title"] = "Of old, too."
+    with monkeypatch.context() as patch:
+        patch.setattr(described, "_mirror", lambda _: ours)
+        visit(mirror, internal=str(internal))
+    assert {"Of old.", "Of old, too."} <= kept()
+    with closing(sqlite3.connect(internal)) as connection:
+        sql = "UPDATE metadata_resources SET value = 'Of mine.' WHERE resource_name = 'accounts'"
+        assert connection.execute(sql).rowcount == 1
+        connection.commit()
+    for _ in range(2):
+        visit(mirror, internal=str(internal))
+        found = kept()
+        assert found & {"Of old.", "Of old, too.", "Of mine."} == {"Of mine."}
+        assert {TABLES["issues"].description, TOLD["description"]} <= found
+        assert {query.title for query in queries()} <= found
+    mirror.unlink()
+    shutil.copy(other, mirror)
+    visit(mirror, internal=str(internal))
+    assert kept() == {"Of mine."}
+
+
 def test_all_queries_are_there(mirror: Path) -> None:
     for answer, query in zip(
         visit(mirror, *(f"/pylon/{name}" for name in QUERIES)), QUERIES.values(), strict=True
@@ -146,6 +194,70 @@ def test_the_ways_to_close_it_that_the_readme_names(mirror: Path) -> None:
     )
     assert (rows.status_code, query.status_code) == (403, 200)
     assert "Because 0." in query.text
+
+
+NOTE = "Careful: late payer."
+
+
+def test_what_the_readme_says_closes_private_notes_closes_them(mirror: Path) -> None:
+    """Wherever one can look without SQL of one's own."""
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    snippet = next(one for one in re.findall(r"```json\n(.+?)```", readme, re.S) if "notes" in one)
+    with closing(sqlite3.connect(mirror)) as connection:
+        # Of an issue that begins with a note, it is the body.
+        connection.execute("UPDATE issues SET body_text = ?, body_html = ?", (NOTE, NOTE))
+        connection.commit()
+        names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master")]
+    given = {"config" if IS_1 else "metadata": json.loads(snippet)}
+    wanted = [f"/pylon/{name}?_size=max" for name in names]
+    wanted += [f"/pylon/{name}" for name in QUERIES]
+    wanted += ["/", "/pylon", "/pylon/-/pylon", "/pylon/-/conversation/1"]
+    wanted += ["/pylon/conversation_by_number?number=1"]
+    wanted += ["/pylon/search_everywhere?words=payer&private=1"]
+    wanted += ["/pylon/issue_messages_fts?_search=payer"]
+    settings = {"default_allow_sql": False, "allow_download": False}
+    told = dict(zip(wanted, visit(mirror, *wanted, settings=settings), strict=True))
+    assert len([one for one in told.values() if "late payer" in one.text]) > 8
+    closed = dict(zip(wanted, visit(mirror, *wanted, settings=settings, **given), strict=True))
+    assert [one for one, found in closed.items() if "payer" in found.text] == []
+    assert {found.status_code for found in closed.values()} <= {200, 403, 404}
+    assert closed["/pylon/public_messages?_size=max"].status_code == 200
+
+
+# Datasette 0.65 reads permissions of the user's own file only.
+RULES: list[dict[str, Any]] = [
+    {"allow": False},
+    *([{"permissions": {"view-table": False}}] if IS_1 else []),
+]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_an_index_follows_the_rule_of_its_table(mirror: Path, rule: dict[str, Any]) -> None:
+    tables = {"issue_messages": rule, "issues_fts": {"allow": {"id": "ann"}}}
+    rules = {"databases": {"pylon": {"tables": tables}}}
+    given = {"config" if IS_1 else "metadata": rules}
+    wanted = [
+        *("issue_messages_fts", "issue_messages_fts_data", "_pylon_live_issue_messages"),
+        *("issues_fts", "accounts_fts"),
+    ]
+    answers = visit(mirror, *(f"/pylon/{one}" for one in wanted), **given)
+    # What the user says of an index holds.
+    assert [one.status_code for one in answers] == [403, 403, 403, 403, 200]
+    (ann,) = visit(mirror, "/pylon/issues_fts", actor={"id": "ann"}, **given)
+    assert ann.status_code == 200
+
+
+def test_no_link_leads_to_a_query_that_may_not_be_seen(mirror: Path) -> None:
+    closed = {"allow": False, "sql": "select 1"}
+    names = ("waiting_for_us", "search_everywhere", "volume_by_week", "csat_comments")
+    rules = {"databases": {"pylon": {"queries": dict.fromkeys(names, closed)}}}
+    shown = tree(page(mirror, "/pylon/-/pylon", **{"config" if IS_1 else "metadata": rules}))
+    paths = [path for _, path in links(shown)]
+    paths += [form.get("action") or "" for form in shown.iter("form")]
+    assert [path for path in paths if any(name in path for name in names)] == []
+    # The next best instead.
+    assert any("conversations_vs_tickets" in path for path in paths)
+    assert "/pylon/public_messages_matching" in paths
 
 
 MINE = {
@@ -291,6 +403,14 @@ def test_one_chooses_among_several_mirrors(mirror: Path, other: Path) -> None:
 def test_numbers_in_answers_lead_to_conversations(mirror: Path) -> None:
     found = page(mirror, "/pylon/public_messages_matching?words=because")
     assert "/pylon/-/conversation/2" in dict(links(tree(found))).values()
+
+
+def test_numbers_in_answers_to_sql_of_one_s_own_lead_nowhere(mirror: Path) -> None:
+    """They may be any."""
+    asked = "/pylon/-/query?sql=" if IS_1 else "/pylon?sql="
+    found = page(mirror, f"{asked}select+count(*)+as+number+from+issues")
+    assert ">4<" in found
+    assert "/-/conversation/" not in found
 
 
 def test_links_keep_to_the_base_of_addresses(mirror: Path) -> None:

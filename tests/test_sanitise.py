@@ -215,6 +215,21 @@ def test_what_is_let_through_is_quick(source: str) -> None:
     assert len(shown.markup or "") <= 2 * LONGEST
 
 
+BLANKS = " " * 3_900
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [f"width={BLANKS}x", f"width{BLANKS}x", f"height=1{BLANKS}x", f"alt={BLANKS}>", f"src{BLANKS}"],
+)
+def test_blanks_in_pictures_are_quick(attributes: str) -> None:
+    source = "words" + f"<img {attributes}>" * 25
+    assert work(source) <= MOST_WORK
+    began = time.perf_counter()
+    assert Sanitiser().shown(source, None).markup
+    assert time.perf_counter() - began < 1
+
+
 def test_a_page_of_costly_messages_ends_in_text() -> None:
     """However many of them there are, one page does no more than so much."""
     source = JUST_LET_THROUGH["formatting"]

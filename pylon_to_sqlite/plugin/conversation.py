@@ -1,6 +1,7 @@
 """What the page of one conversation shows: its messages in order, who wrote them, and what was
 removed. Asks a mirror, knows no HTML but what is in messages."""
 
+import re
 from typing import Any
 
 from pylon_to_sqlite.plugin.links import anchor
@@ -18,13 +19,16 @@ _SIDES = {"us": "agent", "customer": "customer", "bot": "bot"}
 
 async def issue_of(mirror: Mirror, asked: str) -> Row | None:
     """The issue of a number, or of an id; a live one first, where a number was given twice."""
-    column = "number" if asked.isascii() and asked.isdecimal() else "id"
-    if column == "number" and int(asked) > _LARGEST:
+    number = re.fullmatch(r"(-?)([0-9]+)", asked)
+    column = "number" if number else "id"
+    # Python refuses to read thousands of digits.
+    digits = number[2].lstrip("0") or "0" if number else ""
+    if len(digits) > 19 or (digits and int(digits) > _LARGEST):
         return None
     found = await mirror.rows(
         f"SELECT * FROM issues WHERE {column} = :asked"
         " ORDER BY deleted_at IS NOT NULL OR placeholder, created_at DESC LIMIT 1",
-        {"asked": int(asked) if column == "number" else asked},
+        {"asked": int(number[1] + digits) if number else asked},
     )
     return found[0] if found else None
 
@@ -73,9 +77,25 @@ async def messages(mirror: Mirror, issue: str, page: int) -> list[Row]:
     return shown
 
 
-async def body(mirror: Mirror, issue: Row) -> Shown:
-    """What an issue says where none of its messages has been read; else that is the first one."""
-    return await mirror.in_thread(lambda: Sanitiser().shown(issue["body_html"], issue["body_text"]))
+async def body(mirror: Mirror, issue: Row) -> Row:
+    """What an issue says where none of its messages has been read; else that is the first one.
+    It may be a private note, unless its messages were read as it is now and it has none."""
+    shown = await mirror.in_thread(
+        lambda: Sanitiser().shown(issue["body_html"], issue["body_text"])
+    )
+    return {"shown": shown, "is_untold": not await _is_read(mirror, issue)}
+
+
+async def _is_read(mirror: Mirror, issue: Row) -> bool:
+    """Whether an issue's messages were read for its present state, and need not be read again."""
+    if not await mirror.has("_pylon_children"):
+        return False
+    found = await mirror.rows(
+        "SELECT 1 FROM _pylon_children WHERE stream = 'issue_messages' AND parent = :issue"
+        " AND read_for IS :updated_at AND again_at IS NULL",
+        {"issue": issue["id"], "updated_at": issue["updated_at"]},
+    )
+    return bool(found)
 
 
 async def _kept(mirror: Mirror, issue: str) -> dict[str, str]:

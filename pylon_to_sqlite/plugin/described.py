@@ -8,14 +8,19 @@ from typing import Any
 
 from markupsafe import escape
 
+from pylon_to_sqlite.full_text import shadows, view_of
 from pylon_to_sqlite.metadata import LIVE, metadata_for
 from pylon_to_sqlite.plugin.links import overview_path
 from pylon_to_sqlite.plugin.mirrors import find, is_all, known, taken_of
+from pylon_to_sqlite.plugin.told import telling
+from pylon_to_sqlite.schema import FULL_TEXT
 
 # What of a table Datasette 1.0 takes from its configuration, where 0.65 took it from metadata.
 _CONFIGURED = ("facets", "fts_table", "hidden", "label_column", "sort_desc")
 _SORTS = {"sort", "sort_desc"}
 _WORDS = {"description", "description_html"}
+# Who may see it.
+_RULES = ("allow", "permissions")
 
 
 @cache
@@ -40,6 +45,17 @@ def _instance(datasette: Any) -> dict[str, Any]:
     if not is_all(datasette):
         return {}
     return {key: value for key, value in _all().items() if key != "databases"}
+
+
+def _followed(mine: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The user's rules for tables, for what holds the same words: their full-text indexes, with
+    the tables that SQLite keeps these in and the views that they are filled from."""
+    return {
+        name: rules
+        for table in FULL_TEXT
+        if (rules := {key: one[key] for key in _RULES if key in (one := mine.get(table) or {})})
+        for name in (*shadows(table), view_of(table))
+    }
 
 
 # Datasette 0.65
@@ -73,6 +89,8 @@ def _database(datasette: Any, name: str, mine: dict[str, Any], is_brief: bool) -
     for view in LIVE:
         # To Datasette 0.65 no view is hidden, unless nobody may see it.
         told["tables"][view] = {"allow": False}
+    for index, rules in _followed(theirs).items():
+        told["tables"][index] = {**rules, **told["tables"].get(index, {})}
     if not _WORDS & mine.keys():
         link = _link(overview_path(datasette, name))
         told["description_html"] = f"{escape(told['description'])} {link}"
@@ -111,8 +129,17 @@ def canned(datasette: Any, database: str) -> dict[str, Any]:
 async def describe(datasette: Any) -> None:
     """Find the mirrors; where Datasette has to be told of them once and for all, tell it."""
     found = await find(datasette)
-    if not found or not hasattr(datasette, "set_instance_metadata"):
+    if not hasattr(datasette, "set_instance_metadata"):
         return
+    async with telling(datasette):
+        await _describe_all(datasette, found)
+    if not found:
+        return
+    taken = {name: taken_of(datasette, name) for name in found}
+    datasette.config = _configured(datasette.config, taken)
+
+
+async def _describe_all(datasette: Any, found: list[str]) -> None:
     there = await datasette.get_instance_metadata()
     for key, value in _instance(datasette).items():
         if not (there.keys() & ({key} if key != "description" else _WORDS)):
@@ -120,8 +147,6 @@ async def describe(datasette: Any) -> None:
     for name in found:
         await _describe_database(datasette, name)
         await _add_queries(datasette, name)
-    taken = {name: taken_of(datasette, name) for name in found}
-    datasette.config = _configured(datasette.config, taken)
 
 
 async def _describe_database(datasette: Any, name: str) -> None:
@@ -173,6 +198,10 @@ def _configured(config: dict[str, Any] | None, taken: dict[str, frozenset[str]])
     databases = told.setdefault("databases", {})
     for name in taken:
         tables = databases.setdefault(name, {}).setdefault("tables", {})
+        for index, rules in _followed(tables).items():
+            # A rule that the user gives it by itself stands alone.
+            if not tables.setdefault(index, {}).keys() & set(_RULES):
+                tables[index] |= copy.deepcopy(rules)
         for table, described in _mirror(taken[name])["tables"].items():
             mine = tables.setdefault(table, {})
             is_sorted = bool(_SORTS & mine.keys())

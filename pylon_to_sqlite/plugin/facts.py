@@ -94,7 +94,8 @@ async def _fields(mirror: Mirror, issue: str) -> list[Fact]:
 
 def _option(metadata: object, value: str) -> str:
     """The label of an option that is known by its slug."""
-    for option in mapped(metadata).get("options") or ():
+    options = mapped(metadata).get("options")
+    for option in options if isinstance(options, list) else ():
         if isinstance(option, dict) and option.get("slug") == value:
             return str(option.get("label") or value)
     return value

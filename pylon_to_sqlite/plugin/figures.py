@@ -23,9 +23,11 @@ AGES = (
     ("1 to 3 days", 3),
     ("3 to 7 days", 7),
     ("1 to 4 weeks", 28),
-    ("over 4 weeks", 36_500),
+    ("4 to 13 weeks", 91),
+    ("over 13 weeks", 300_000),
+    ("unknown", 0),
 )
-_WAITING = ("new", "waiting_on_you")
+TYPES = ("conversation", "ticket", "other")
 
 
 @dataclass(frozen=True)
@@ -98,13 +100,12 @@ async def volume(mirror: Mirror, scope: Scope) -> list[Row]:
         {**params, "start": scope.mondays[0].isoformat()},
     )
     weeks: dict[date | None, Row] = {
-        monday: {"week": monday, "conversation": 0, "ticket": 0} for monday in scope.mondays
+        monday: {"week": monday, **dict.fromkeys(TYPES, 0)} for monday in scope.mondays
     }
     for row in days:
         week = weeks.get(_monday(row["day"]))
         if week:
-            kind = "ticket" if row["type"] == "ticket" else "conversation"
-            week[kind] += row["issues"]
+            week[row["type"] if row["type"] in TYPES else "other"] += row["issues"]
     return list(weeks.values())
 
 
@@ -132,7 +133,8 @@ async def _responses(
     rows = await mirror.rows(
         f"SELECT {bucket} AS bucket,"
         " group_concat(CAST(i.first_response_seconds AS REAL)) AS seconds FROM issues AS i"
-        f" WHERE i.created_at >= :start AND i.first_response_seconds IS NOT NULL AND {where}"
+        # What is no number is above all numbers; infinity would have no axis.
+        f" WHERE i.created_at >= :start AND i.first_response_seconds < 1e12 AND {where}"
         " GROUP BY 1",
         {**params, "start": start, "week_ago": scope.before(7)},
     )
@@ -161,45 +163,82 @@ async def past_week(mirror: Mirror, scope: Scope) -> Row:
         params,
     )
     seconds = await _responses(mirror, scope, "i.created_at >= :week_ago", scope.before(14))
-    response = {"now": _median(seconds.get(1, [])), "before": _median(seconds.get(0, []))}
+    response = {
+        "now": _median(seconds.get(1, [])),
+        "before": _median(seconds.get(0, [])),
+        "answered": len(seconds.get(1, [])),
+    }
     return {"new": new, "resolved": resolved, "response": response}
 
 
 async def backlog(mirror: Mirror, scope: Scope) -> Row:
-    """Open issues: by age with how many wait for us, and by state. Whatever the period."""
+    """Open issues by age, and by state. Whatever the period."""
     where, params = scope.chosen()
-    statuses: dict[str, Row] = {}
-    if await mirror.has("issue_statuses"):
-        rows = await mirror.rows("SELECT slug, label, category FROM issue_statuses")
-        statuses = {row["slug"]: row for row in rows}
-    closed = [slug for slug, row in statuses.items() if row["category"] == "closed"]
-    bounds = {f"age{at}": scope.before(days) for at, (_, days) in enumerate(AGES)}
-    ages = " ".join(f"WHEN i.created_at > :{name} THEN {at}" for at, name in enumerate(bounds))
+    statuses = await _statuses(mirror)
+    age, bounds = _age(scope)
     found = await mirror.rows(
-        f"SELECT i.state, CASE {ages} END AS age, count(*) AS issues FROM issues AS i"
+        f"SELECT i.state, {age} AS age, count(*) AS issues FROM issues AS i"
         # Else SQLite walks an index of states that does not hold what is filtered by.
         f" WHERE {_OPEN} AND {where} GROUP BY +i.state, 2",
-        {**params, **bounds, "closed": json.dumps(closed)},
+        {**params, **bounds, "closed": _closed(statuses)},
     )
-    by_age: list[Row] = [{"age": label, "open": 0, "waiting": 0} for label, _ in AGES]
+    by_age: list[Row] = [{"age": label, "open": 0} for label, _ in AGES]
     states: dict[str, int] = {}
     for row in found:
         state = row["state"] or ""
-        is_ours = ((statuses.get(state) or {}).get("category") or state) in _WAITING
-        at = by_age[row["age"] if row["age"] is not None else -1]
-        at["open"] += row["issues"]
-        at["waiting"] += row["issues"] if is_ours else 0
+        by_age[row["age"]]["open"] += row["issues"]
         states[state] = states.get(state, 0) + row["issues"]
-    labels = {slug: (statuses.get(slug) or {}).get("label") or slug for slug in states}
+    labels = {slug: (statuses.get(slug) or {}).get("label") or slug or "none" for slug in states}
     return {
         "open": sum(row["open"] for row in by_age),
-        "waiting": sum(row["waiting"] for row in by_age),
         "ages": by_age,
         "states": [
             {"slug": slug, "label": labels[slug], "issues": states[slug]}
             for slug in sorted(states, key=lambda slug: (-states[slug], slug))
         ],
     }
+
+
+async def waiting(mirror: Mirror, scope: Scope) -> list[int] | None:
+    """How many open issues wait for us, by age, as the query waiting_for_us tells it: the last
+    public message by a person is the customer's. Bots end no waiting."""
+    if not await mirror.has("issue_messages"):
+        return None
+    where, params = scope.chosen()
+    age, bounds = _age(scope)
+    found = await mirror.rows(
+        f"SELECT {age} AS age, count(*) AS issues FROM issues AS i WHERE {_OPEN} AND {where}"
+        " AND (SELECT m.author_contact_id IS NOT NULL FROM issue_messages AS m"
+        " WHERE m.issue_id = i.id AND m.is_private = 0 AND m.deleted_at IS NULL"
+        " AND (m.author_contact_id IS NOT NULL OR m.author_user_id IS NOT NULL)"
+        " ORDER BY m.timestamp DESC, m.rowid DESC LIMIT 1) GROUP BY 1",
+        {**params, **bounds, "closed": _closed(await _statuses(mirror))},
+    )
+    counted = {row["age"]: int(row["issues"]) for row in found}
+    return [counted.get(at, 0) for at in range(len(AGES))]
+
+
+async def _statuses(mirror: Mirror) -> dict[str, Row]:
+    if not await mirror.has("issue_statuses"):
+        return {}
+    rows = await mirror.rows("SELECT slug, label, category FROM issue_statuses")
+    return {row["slug"]: row for row in rows}
+
+
+def _closed(statuses: dict[str, Row]) -> str:
+    """The states of the workspace's own that count as closed, for SQL."""
+    return json.dumps([slug for slug, row in statuses.items() if row["category"] == "closed"])
+
+
+def _age(scope: Scope) -> tuple[str, dict[str, str]]:
+    """SQL for an issue's place in AGES; and its parameters."""
+    bounds = {f"age{at}": scope.before(days) for at, (_, days) in enumerate(AGES[:-1])}
+    ages = " ".join(f"WHEN i.created_at > :{name} THEN {at}" for at, name in enumerate(bounds))
+    unknown = len(AGES) - 1
+    return (
+        f"CASE WHEN julianday(i.created_at) IS NULL THEN {unknown} {ages} ELSE {unknown} END",
+        bounds,
+    )
 
 
 async def satisfaction(mirror: Mirror, scope: Scope) -> list[Row] | None:

@@ -3,6 +3,7 @@
 from typing import Any
 from urllib.parse import quote
 
+from datasette.utils import tilde_encode
 from markupsafe import Markup, escape
 
 from pylon_to_sqlite.plugin.access import may
@@ -15,6 +16,7 @@ _NUMBERED = frozenset(
         *("issue_feedback", "issue_overview"),
     )
 )
+_TOLD = frozenset(("title", "timestamp", "at", "created_at", "link", "text", "excerpt"))
 _NUMBERS = frozenset(("number", "issue_number"))
 
 
@@ -25,7 +27,7 @@ def overview_path(datasette: Any, database: str) -> str:
 
 def conversation_path(datasette: Any, database: str, issue: object, message: str = "") -> str:
     """The address of an issue's conversation by its number or its id, and of a message there."""
-    path = f"{datasette.urls.database(database)}/-/conversation/{quote(str(issue), safe='')}"
+    path = f"{datasette.urls.database(database)}/-/conversation/{tilde_encode(str(issue))}"
     return f"{path}?message={quote(message, safe='')}#{anchor(message)}" if message else path
 
 
@@ -40,12 +42,22 @@ def cell(
     """A cell of a mirror that leads to a conversation; None where Datasette shows it as usual."""
     if database not in known(datasette) or value is None:
         return None
-    if column in _NUMBERS and isinstance(value, int) and (table is None or table in _NUMBERED):
+    if (
+        column in _NUMBERS
+        and isinstance(value, int)
+        and (table in _NUMBERED if table else _is_of_issue(row))
+    ):
         path = conversation_path(datasette, database, value)
         return Markup('<a href="{}" title="The conversation">{}</a>').format(path, value)
     if table == "issue_messages" and column == "issue_id":
         return _issue_of_message(datasette, database, value, row)
     return None
+
+
+def _is_of_issue(row: Any) -> bool:
+    """Whether a row of an answer to SQL tells more of an issue than a number: that alone may be
+    any, such as a count."""
+    return not _TOLD.isdisjoint(row.keys())
 
 
 def _issue_of_message(datasette: Any, database: str, value: Any, row: Any) -> Markup:
@@ -58,16 +70,10 @@ def _issue_of_message(datasette: Any, database: str, value: Any, row: Any) -> Ma
     except (KeyError, IndexError):
         message = ""
     return Markup('<a href="{}">{}</a> <a href="{}">conversation</a>').format(
-        f"{datasette.urls.table(database, 'issues')}/{_tilde(issue)}",
+        f"{datasette.urls.table(database, 'issues')}/{tilde_encode(issue)}",
         label,
         conversation_path(datasette, database, issue, message),
     )
-
-
-def _tilde(key: str) -> str:
-    from datasette.utils import tilde_encode
-
-    return str(tilde_encode(key))
 
 
 async def overviews(

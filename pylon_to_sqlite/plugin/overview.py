@@ -1,17 +1,17 @@
 """The overview: what its form asks for, and its figures as tiles, charts and tables."""
 
 import asyncio
+import json
 import re
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from datasette.database import QueryInterrupted
-from markupsafe import Markup
 
 from pylon_to_sqlite.metadata import queries
 from pylon_to_sqlite.plugin import charts, figures
-from pylon_to_sqlite.plugin.figures import Scope
+from pylon_to_sqlite.plugin.figures import TYPES, Scope
 from pylon_to_sqlite.plugin.pages import Mirror, Row
 from pylon_to_sqlite.plugin.words import span
 
@@ -34,6 +34,8 @@ LEADS = {
     "tags": ("volume_by_tag",),
     "freshness": ("data_freshness",),
 }
+# Those that tell the same, whatever is chosen.
+_UNFILTERED = {"freshness"}
 MORE = (
     *("conversations_vs_tickets", "waiting_for_us", "public_messages_of_account"),
     *("volume_by_channel", "volume_by_team", "resolution_by_week", "agents_load"),
@@ -104,23 +106,35 @@ async def _suggested(mirror: Mirror) -> list[str]:
 async def shown(mirror: Mirror, scope: Scope) -> Row:
     """All that the page shows, figure by figure; None where one took longer than Datasette
     allows, False where it may not be seen."""
-    past, volume, response, backlog, scores, accounts, tags = await asyncio.gather(
+    past, volume, response, backlog, waiting, scores, accounts, tags = await asyncio.gather(
         _in_time(figures.past_week(mirror, scope)),
         _in_time(figures.volume(mirror, scope)),
         _in_time(figures.first_response(mirror, scope)),
         _in_time(figures.backlog(mirror, scope)),
+        _in_time(figures.waiting(mirror, scope)),
         _in_time(_or_false(figures.satisfaction(mirror, scope))),
         _in_time(_or_false(figures.accounts(mirror, scope))),
         _in_time(_or_false(figures.tags(mirror, scope))),
     )
+    start = scope.mondays[0].isoformat()
     return {
-        "tiles": _tiles(past, backlog),
+        "tiles": _tiles(past, backlog, waiting),
         "volume": volume and _volume(volume),
         "response": response and _response(response),
-        "backlog": backlog and _backlog(mirror, backlog),
+        "backlog": backlog and _backlog(mirror, scope, backlog, waiting),
         "satisfaction": scores and _satisfaction(scores),
-        "accounts": _ranked(accounts, "name", lambda row: mirror.row("accounts", row["id"])),
-        "tags": _ranked(tags, "tag", lambda row: mirror.table("issue_tags", tag=row["tag"])),
+        "accounts": _ranked(
+            accounts,
+            "name",
+            lambda row: _issues(mirror, scope, created_at__gte=start, account_id=row["id"]),
+        ),
+        "tags": _ranked(
+            tags,
+            "tag",
+            lambda row: _issues(
+                mirror, scope, created_at__gte=start, tags__arraycontains=row["tag"]
+            ),
+        ),
     }
 
 
@@ -136,7 +150,20 @@ async def _or_false(question: Coroutine[Any, Any, list[Row] | None]) -> list[Row
     return False if found is None else found
 
 
-def _tiles(past: Row | None, backlog: Row | None) -> list[Row]:
+def _issues(mirror: Mirror, scope: Scope, **filters: str) -> str:
+    """The address of the table of issues with just those that a figure counts."""
+    kept = {"deleted_at__isnull": "1", "placeholder": "0"}
+    if scope.team:
+        kept["team_id"] = scope.team
+    if scope.type:
+        # Pylon writes it large and small.
+        kept["type__like"] = scope.type
+    if scope.accounts is not None and "account_id" not in filters:
+        kept["account_id__in"] = json.dumps(scope.accounts)
+    return mirror.table("issues", **filters, **kept)
+
+
+def _tiles(past: Row | None, backlog: Row | None, waiting: list[int] | None) -> list[Row]:
     tiles: list[Row] = []
     if past:
         for key, label in (("new", "New issues"), ("resolved", "Resolved issues")):
@@ -144,14 +171,16 @@ def _tiles(past: Row | None, backlog: Row | None) -> list[Row]:
             tiles.append({"key": key, "label": label, "value": f"{now:,}"})
             tiles[-1]["against"] = f"{before:,} in the 7 days before"
         now, before = past["response"]["now"], past["response"]["before"]
-        tone = "" if now is None or before is None or now == before else "better"
+        pace = _pace(now, before)
         tiles.append(
             {
                 "key": "response",
                 "label": "First response, median",
                 "value": "none" if now is None else span(now),
-                "against": f"{'none' if before is None else span(before)} in the 7 days before",
-                "tone": "worse" if tone and now > before else tone,
+                "against": f"{pace and pace + ': '}{'none' if before is None else span(before)}"
+                " in the 7 days before",
+                "answered": f"{past['response']['answered']:,} of {past['new']['now']:,} answered",
+                "tone": {"faster": "better", "slower": "worse"}.get(pace, ""),
             }
         )
     if backlog:
@@ -160,10 +189,17 @@ def _tiles(past: Row | None, backlog: Row | None) -> list[Row]:
                 "key": "open",
                 "label": "Open now",
                 "value": f"{backlog['open']:,}",
-                "against": f"{backlog['waiting']:,} of them wait for us",
+                "against": "" if waiting is None else f"{sum(waiting):,} of them wait for us",
             }
         )
     return tiles
+
+
+def _pace(now: float | None, before: float | None) -> str:
+    """What became of a time, where one can tell the two apart."""
+    if now is None or before is None or span(now) == span(before):
+        return ""
+    return "slower" if now > before else "faster"
 
 
 def _labels(weeks: list[Row]) -> list[str]:
@@ -171,17 +207,23 @@ def _labels(weeks: list[Row]) -> list[str]:
 
 
 def _volume(weeks: list[Row]) -> Row:
-    most = max(weeks, key=lambda row: row["conversation"] + row["ticket"])
-    total = sum(row["conversation"] + row["ticket"] for row in weeks)
+    # Hardly ever is there another type.
+    types = [kind for kind in TYPES if kind != "other" or any(row[kind] for row in weeks)]
+    totals = [sum(row[kind] for kind in types) for row in weeks]
+    total, most = sum(totals), max(totals)
     return {
         "chart": charts.columns(
             _labels(weeks),
-            [[row["conversation"] for row in weeks], [row["ticket"] for row in weeks]],
+            [[row[kind] for row in weeks] for kind in types],
             title="New issues by week",
             description=f"{total:,} issues in {len(weeks)} weeks; most in the week of"
-            f" {most['week']}: {most['conversation'] + most['ticket']:,}.",
+            f" {weeks[totals.index(most)]['week']}: {most:,}.",
         ),
-        "rows": weeks,
+        "legend": [
+            (charts.swatch(at), kind if kind == "other" else f"{kind}s")
+            for at, kind in enumerate(types)
+        ],
+        "rows": [(row["week"], [row[kind] for kind in types]) for row in weeks],
         "total": total,
     }
 
@@ -232,19 +274,30 @@ def _satisfaction(weeks: list[Row]) -> Row:
     }
 
 
-def _backlog(mirror: Mirror, backlog: Row) -> Row:
+def _backlog(mirror: Mirror, scope: Scope, backlog: Row, waiting: list[int] | None) -> Row:
     most = max((row["open"] for row in backlog["ages"]), default=0)
     largest = max((row["issues"] for row in backlog["states"]), default=0)
     return {
         "open": backlog["open"],
+        "is_told": waiting is not None,
         "ages": [
-            {**row, "bar": charts.bar(row["open"] / most if most else 0)} for row in backlog["ages"]
+            {
+                **row,
+                "bar": charts.bar(row["open"] / most if most else 0),
+                "waiting": waiting[at] if waiting else 0,
+            }
+            for at, row in enumerate(backlog["ages"])
+            if row["open"] or row["age"] != "unknown"
         ],
         "states": [
             {
                 **row,
                 "bar": charts.bar(row["issues"] / largest),
-                "path": mirror.table("issues", state=row["slug"], deleted_at__isnull="1"),
+                "path": _issues(
+                    mirror,
+                    scope,
+                    **({"state": row["slug"]} if row["slug"] else {"state__isnull": "1"}),
+                ),
             }
             for row in backlog["states"]
         ],
@@ -267,25 +320,40 @@ def _ranked(rows: Any, label: str, path: Any) -> Any:
     ]
 
 
-def links(mirror: Mirror) -> Row:
-    """Addresses of the canned queries that are there, by what they are about."""
+async def links(mirror: Mirror, scope: Scope | None = None) -> Row:
+    """Addresses of the canned queries that are there and may be seen, by what they are about.
+    Those that a figure leads to ask for its time; where it is of a team, an account or a type they
+    would tell another figure, so it leads nowhere."""
+    given = {"since": scope.mondays[0].isoformat()} if scope else {}
+    is_whole = not scope or (scope.team, scope.accounts, scope.type) == ("", None, "")
     leads = {
-        key: next(filter(None, (mirror.query(name) for name in names)), "")
+        key: await _first(mirror, names, **given) if is_whole or key in _UNFILTERED else ""
         for key, names in LEADS.items()
     }
     titles = {query.name: query.title for query in queries()}
-    more = [(titles[name], path) for name in MORE if (path := mirror.query(name))]
-    return {"leads": leads, "more": more, "search": _search(mirror)}
+    more = [(titles[name], path) for name in MORE if (path := await mirror.query(name))]
+    return {"leads": leads, "more": more, "search": await _search(mirror)}
 
 
-def _search(mirror: Mirror) -> Row | None:
+async def _first(mirror: Mirror, names: Sequence[str], **given: str) -> str:
+    for name in names:
+        if path := await mirror.query(name, **given):
+            return path
+    return ""
+
+
+async def _search(mirror: Mirror) -> Row | None:
     """The first query over words that is there, and the name of its parameter."""
     there = {query.name: query for query in queries()}
     for name in _SEARCHES:
-        if name in there:
-            parameters = re.findall(r":(words|search|q|query|text)\b", there[name].sql)
-            if parameters:
-                return {"path": mirror.query(name), "parameter": parameters[0]}
+        path = await mirror.query(name)
+        parameters = re.findall(r":(words|search|q|query|text)\b", there[name].sql) if path else []
+        if parameters:
+            return {
+                "path": path,
+                "parameter": parameters[0],
+                "is_everywhere": name == "search_everywhere",
+            }
     return None
 
 
@@ -298,8 +366,3 @@ def age(now: datetime, complete: datetime, kept: Mapping[str, Any]) -> Row:
         "is_partial": bool(kept) and not kept.get("watermark"),
         "since": kept.get("since") or "",
     }
-
-
-def swatches() -> list[Markup]:
-    """The colours of conversations and tickets."""
-    return [charts.swatch(0), charts.swatch(1)]

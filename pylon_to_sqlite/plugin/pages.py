@@ -51,6 +51,7 @@ class Mirror:
         self._database = datasette.get_database(name)
         self._tables: set[str] = set()
         self._allowed: dict[str, bool] = {}
+        self._questions: dict[str, bool] = {}
 
     @classmethod
     async def of(cls, datasette: Any, request: Any, needed: Sequence[str]) -> "Mirror":
@@ -95,14 +96,22 @@ class Mirror:
         """The address of a row's page."""
         return f"{self.table(table)}/{tilde_encode(key)}"
 
-    def query(self, name: str) -> str:
-        """The address of a canned query, with its chart where it has one; "" where there is none
-        of this name."""
+    async def query(self, name: str, **given: str) -> str:
+        """The address of a canned query, with its chart where it has one, and with what is given
+        of its parameters; "" where there is none of this name, or it may not be seen."""
         told = _queries().get(name)
         if told is None:
             return ""
+        if name not in self._questions:
+            self._questions[name] = await may(
+                self.datasette, self.request.actor, "view-query", self.name, name
+            )
+        if not self._questions[name]:
+            return ""
         fragment = told.get("fragment")
         path = str(self.datasette.urls.query(self.name, name))
+        known = {key: value for key, value in given.items() if f":{key}" in told["sql"]}
+        path = f"{path}?{urlencode(known)}" if known else path
         return f"{path}#{fragment}" if fragment else path
 
     async def answer(self, template: str, *, status: int = 200, **context: Any) -> Response:

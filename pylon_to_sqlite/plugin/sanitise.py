@@ -76,7 +76,10 @@ _TAG = re.compile(r"<(/?)([a-zA-Z][^\s/>]*)")
 _FLAT = frozenset(("br", "col", "dd", "dt", "hr", "img", "input", "li", "link", "meta", "p", "wbr"))
 _DATA = re.compile(r"""\bsrc\s*=\s*(["'])data:[^"'<>]*\1""", re.IGNORECASE)
 _IMAGE = re.compile(r"<img\b([^<>]{0,4000})>", re.IGNORECASE)
-_TINY = re.compile(r"""\b(?:width|height)\s*[=:]\s*["']?\s*[01](?:px)?\s*(?:["';\s/]|$)""", re.I)
+# No two runs of blanks side by side: to share out many of them costs the square of their number.
+_TINY = re.compile(
+    r"""\b(?:width|height)\s*[=:]\s*(?:["']\s*)?[01](?:px)?(?:["';/]|\s|$)""", re.IGNORECASE
+)
 _VALUE = {
     name: re.compile(rf"""(?:^|\s){name}\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.I)
     for name in ("alt", "src")

@@ -76,9 +76,10 @@ async def overview(datasette: Any, request: Any) -> Response:
     is_empty = not await mirror.rows(
         "SELECT 1 FROM issues WHERE deleted_at IS NULL AND placeholder = 0 LIMIT 1"
     )
-    shared = {"organization": await _organization(mirror), **glance.links(mirror)}
+    shared: Row = {"organization": await _organization(mirror)}
     if complete is None or is_empty:
-        return await mirror.answer("pylon_overview.html", complete="", **shared)
+        links = await glance.links(mirror)
+        return await mirror.answer("pylon_overview.html", complete="", **links, **shared)
     scope, form = await glance.asked(mirror, complete)
     fresh = await figures.freshness(mirror)
     if fresh and fresh["last"]:
@@ -89,9 +90,9 @@ async def overview(datasette: Any, request: Any) -> Response:
         age=glance.age(datetime.now(timezone.utc), complete, kept),
         scope=scope,
         form=form,
-        swatches=glance.swatches(),
         freshness=fresh,
         **shared,
+        **await glance.links(mirror, scope),
         **await glance.shown(mirror, scope),
     )
 

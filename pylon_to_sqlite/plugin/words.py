@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import datetime, timezone
+from math import isfinite
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
@@ -24,9 +25,9 @@ class File(NamedTuple):
     path: str = ""
 
 
-def span(seconds: float | None) -> str:
-    """A span of time in its two largest units, such as 3 h 20 min."""
-    if seconds is None:
+def span(seconds: object) -> str:
+    """A span of time in its two largest units, such as 3 h 20 min; "" for what is none."""
+    if not isinstance(seconds, (int, float)) or not isfinite(seconds):
         return ""
     whole = max(0, round(seconds))
     if whole < _MINUTE:
