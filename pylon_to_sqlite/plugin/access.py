@@ -29,3 +29,11 @@ def _resource(action: str, database: str, name: str) -> Any:
     if action == "view-query":
         return resources.QueryResource(database, name)
     return resources.TableResource(database, name)
+
+
+async def is_offered(datasette: Any, actor: Any, database: str, query: str) -> bool:
+    """Whether there is a canned query of this name: a file may lack the tables of one of ours, and
+    may have become a mirror after Datasette's start. Of others nobody may be asked."""
+    if hasattr(datasette, "get_canned_query"):
+        return await datasette.get_canned_query(database, query, actor) is not None
+    return await datasette.get_query(database, query) is not None

@@ -12,7 +12,7 @@ from datasette import Forbidden, NotFound, Response
 from datasette.utils import tilde_decode, tilde_encode
 
 from pylon_to_sqlite.metadata import metadata_for
-from pylon_to_sqlite.plugin.access import may
+from pylon_to_sqlite.plugin.access import is_offered, may
 from pylon_to_sqlite.plugin.mirrors import is_mirror
 from pylon_to_sqlite.text import clean
 
@@ -103,9 +103,10 @@ class Mirror:
         if told is None:
             return ""
         if name not in self._questions:
-            self._questions[name] = await may(
-                self.datasette, self.request.actor, "view-query", self.name, name
-            )
+            actor = self.request.actor
+            self._questions[name] = await is_offered(
+                self.datasette, actor, self.name, name
+            ) and await may(self.datasette, actor, "view-query", self.name, name)
         if not self._questions[name]:
             return ""
         fragment = told.get("fragment")
