@@ -86,8 +86,8 @@ def test_the_search_box_of_datasette_finds_words(sample: str, page: Browser) -> 
 
 
 def test_a_query_opens_with_its_chart(sample: str, page: Browser) -> None:
-    """From its place in the list of the database's page."""
-    page.open(f"{sample}/pylon")
+    """From the card of the overview that it belongs to."""
+    page.open(f"{sample}/pylon/-/pylon")
     page.click("a[href*='/volume_by_week']")
     assert page.ask("location.hash").startswith("#g.mark=")
     page.wait_for("svg.marks, canvas.marks")
