@@ -145,6 +145,10 @@ class Client:
         """The time by Pylon's clock, as far as its answers have told, in whole seconds UTC."""
         return iso(datetime.fromtimestamp(self.clock.now() + self._ahead, timezone.utc))
 
+    def wall(self) -> str:
+        """The time by this machine's clock, in whole seconds UTC."""
+        return iso(datetime.fromtimestamp(self.clock.now(), timezone.utc))
+
     def me(self) -> Me:
         """Whose token this is. Raises Unauthorized, or Unavailable within 20 seconds where nobody
         answers; a rate limit is waited out."""

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 from math import ceil
 from pathlib import Path
 
@@ -13,8 +12,8 @@ from pylon_to_sqlite import file
 from pylon_to_sqlite.client import Client
 from pylon_to_sqlite.lanes import Lanes
 from pylon_to_sqlite.limits import guess_of
-from pylon_to_sqlite.plan import Page, Request, iso, moment, new_since
-from pylon_to_sqlite.reading import Reading, Result
+from pylon_to_sqlite.plan import Page, Request, moment, new_since
+from pylon_to_sqlite.reading import Reading, Result, ignore
 from pylon_to_sqlite.reconcile import SPANS, is_due
 from pylon_to_sqlite.run import Wishes, check_organization
 from pylon_to_sqlite.schema import TABLES, live
@@ -90,18 +89,14 @@ def estimate(path: Path, client: Client, wishes: Wishes) -> Estimate:
     me = client.me()
     check_organization(path, known, me)
     cut = _Cut(client)
-
-    def wall() -> str:
-        return iso(datetime.fromtimestamp(client.clock.now(), timezone.utc))
-
     with closing(Store(":memory:")) as store:
-        store.prepare(wall())
+        store.prepare(client.wall())
         doubted = wishes.doubted_since(client.clock.now())
         rows = _take_over(path, store, doubted) if known else Counter()
         choice = wishes.choice(store.memory.choice())
         streams = wishes.streams(choice)
         results = {stream.name: Result(stream) for stream in streams}
-        reading = Reading(cut, store, wall, choice, results=results)
+        reading = Reading(cut, store, client.wall, choice, results=results)
         sync = Sync(
             reading,
             since=wishes.since,
@@ -113,9 +108,7 @@ def estimate(path: Path, client: Client, wishes: Wishes) -> Estimate:
         if wishes.full:
             sync.begin_full(streams)
         parents = [one for one in streams if any(child.parent is one for child in streams)]
-        Lanes(cut.fetch, wishes.workers, lambda: None, store.transactions.settle).run(
-            sync.steps(parents)
-        )
+        Lanes(cut.fetch, wishes.workers, ignore, store.transactions.settle).run(sync.steps(parents))
         asked = {one.name: cut.asked[one.path] for one in parents}
         costs = [_cost(stream, reading, asked, rows, client.share) for stream in streams]
         if ISSUES in streams:

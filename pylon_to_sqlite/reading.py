@@ -58,8 +58,8 @@ class Progress:
     total: int | None = None
 
 
-def _ignore(*_: object) -> None:
-    pass
+def ignore(*_: object) -> None:
+    """Do nothing, where nobody wants to be told."""
 
 
 @dataclass
@@ -73,8 +73,8 @@ class Reading:
     choice: Choice = field(default_factory=Choice)
     is_whole: bool = False
     """Whether lists are read whole, though what is new in them could be asked for."""
-    on_progress: Callable[[Progress], None] = _ignore
-    on_result: Callable[[Result], None] = _ignore
+    on_progress: Callable[[Progress], None] = ignore
+    on_result: Callable[[Result], None] = ignore
     results: dict[str, Result] = field(default_factory=dict)
     through: list[Stream] = field(default_factory=list)
     """Streams of which all has been read that a --full asked for."""

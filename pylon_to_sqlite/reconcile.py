@@ -12,7 +12,7 @@ from pylon_to_sqlite import plan
 from pylon_to_sqlite.errors import Gone, PylonError, Refused, Unauthorized
 from pylon_to_sqlite.lanes import Steps
 from pylon_to_sqlite.plan import Comparison, Window
-from pylon_to_sqlite.reading import Reading
+from pylon_to_sqlite.reading import RESTARTS, Reading
 from pylon_to_sqlite.rows import Rows, rows_of
 from pylon_to_sqlite.support_streams import ISSUES
 
@@ -23,7 +23,6 @@ SPANS = tuple(int(timedelta(days=days).total_seconds()) - 10 for days in (365, 3
 # So many issues of a window may be missing, or half of them, before that is no news but a fault:
 # each would be asked for by its id.
 FEW = 100
-RESTARTS = 2
 
 
 @dataclass

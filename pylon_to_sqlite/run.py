@@ -18,7 +18,7 @@ from pylon_to_sqlite.errors import MoreToDo, Unauthorized, Unavailable
 from pylon_to_sqlite.further_streams import CUSTOM_OBJECTS
 from pylon_to_sqlite.gather import Gathered, Gathering, Remembering
 from pylon_to_sqlite.plan import iso
-from pylon_to_sqlite.reading import Progress, Reading, Result
+from pylon_to_sqlite.reading import Progress, Reading, Result, ignore
 from pylon_to_sqlite.reconcile import Compared
 from pylon_to_sqlite.rows import Drift
 from pylon_to_sqlite.runs import Counts
@@ -26,10 +26,6 @@ from pylon_to_sqlite.store import Store
 from pylon_to_sqlite.stream import Stream
 from pylon_to_sqlite.support_streams import ISSUES
 from pylon_to_sqlite.sync import Sync
-
-
-def _go_on() -> None:
-    pass
 
 
 @dataclass(frozen=True)
@@ -61,7 +57,7 @@ class Wishes:
     """What fetches the contents of files, if they are wanted, and where to."""
     until: float | None = None
     """When to stop with what there is, in seconds of the steady clock."""
-    check: Callable[[], None] = _go_on
+    check: Callable[[], None] = ignore
     """Called between requests; may raise to end the run."""
 
     def choice(self, known: Choice) -> Choice:
@@ -160,9 +156,7 @@ def _run(
     on_progress: Callable[[Progress], None],
     on_result: Callable[[Result], None],
 ) -> Outcome:
-    def wall() -> str:
-        return iso(datetime.fromtimestamp(client.clock.now(), timezone.utc))
-
+    wall = client.wall
     store.prepare(wall(), organization_id=me.id, organization_name=me.name)
 
     def check() -> None:

@@ -10,15 +10,11 @@ from pylon_to_sqlite.errors import Refused, Unexpected
 from pylon_to_sqlite.lanes import Lanes, Steps
 from pylon_to_sqlite.lookups import AGAIN_AFTER, look_ups
 from pylon_to_sqlite.plan import Checkpoint
-from pylon_to_sqlite.reading import RESTARTS, Reading, Result
+from pylon_to_sqlite.reading import RESTARTS, Reading, Result, ignore
 from pylon_to_sqlite.reconcile import Compared, Reconciliation
 from pylon_to_sqlite.stream import Stream
 from pylon_to_sqlite.support_streams import ISSUES
 from pylon_to_sqlite.walks import Walks
-
-
-def _ignore(*_: object) -> None:
-    pass
 
 
 @dataclass
@@ -37,7 +33,7 @@ class Sync:
     workers: int = 1
     allow_deletes: Collection[Stream] = ()
     reconcile: bool = False
-    check: Callable[[], None] = _ignore
+    check: Callable[[], None] = ignore
     compared: Compared = field(default_factory=Compared)
 
     def __post_init__(self) -> None:
