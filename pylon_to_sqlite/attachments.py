@@ -119,12 +119,13 @@ def derive_gone(db: Database, now: str) -> None:
     _derive_in_batches(db, gone, now)
 
 
-def fill(db: Database, now: str) -> None:
-    """Derive all of it, in a file that did not have the table."""
+def derive_all(db: Database, now: str) -> None:
+    """Derive all of it: in a file that did not have the table, or that holds less by now."""
     naming = db.execute(
         "SELECT id FROM issues WHERE attachment_urls IS NOT NULL"
         " UNION SELECT issue_id FROM issue_messages"
         " WHERE file_urls IS NOT NULL AND issue_id IS NOT NULL"
+        " UNION SELECT issue_id FROM attachments"
     ).fetchall()
     _derive_in_batches(db, naming, now)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from pylon_to_sqlite.further_streams import CUSTOM_OBJECTS
 from pylon_to_sqlite.plan import Saved
+from pylon_to_sqlite.privacy import Privacy, Pseudonyms
 from pylon_to_sqlite.stream import Stream
 from pylon_to_sqlite.streams import BY_NAME, STREAMS, with_parents
 
@@ -17,13 +18,18 @@ BOTH = "all"
 class Choice(Saved):
     """What was asked for once and is remembered in the file: every stream, or those beyond the ones
     that are on anyway; streams that are left out, kinds of custom objects, and the one type of
-    issues ("" for both) that is mirrored."""
+    issues ("" for both) that is mirrored. Of what is mirrored, all that is not public, columns and
+    lists (as table.name) may be left out, and addresses replaced: `pseudonyms` is the fingerprint
+    of the key that tells by what."""
 
     everything: bool = False
     on: Sequence[str] = ()
     off: Sequence[str] = ()
     custom_objects: Sequence[str] = ()
     issue_type: str = ""
+    public_only: bool = False
+    excluded: Sequence[str] = ()
+    pseudonyms: str = ""
 
     def with_wishes(
         self,
@@ -44,16 +50,41 @@ class Choice(Saved):
         # Left out, they are to be named anew.
         known = () if CUSTOM_OBJECTS.name in skip else self.custom_objects
         kinds = dict.fromkeys((*known, *custom_objects))
-        chosen = Choice(
-            everything or self.everything,
-            sorted(on),
-            sorted(off - {CUSTOM_OBJECTS.name}),
-            [*kinds],
-            self.issue_type,
+        chosen = replace(
+            self,
+            everything=everything or self.everything,
+            on=sorted(on),
+            off=sorted(off - {CUSTOM_OBJECTS.name}),
+            custom_objects=[*kinds],
         )
         if issue_type is None:
             return chosen
         return replace(chosen, issue_type="" if issue_type == BOTH else issue_type)
+
+    def with_privacy(
+        self, public_only: bool | None, exclude: Collection[str], include: Collection[str]
+    ) -> "Choice":
+        """The choice after a run that leaves these columns out, or takes them in again."""
+        return replace(
+            self,
+            public_only=self.public_only if public_only is None else public_only,
+            excluded=sorted({*self.excluded} - {*include} | {*exclude}),
+        )
+
+    def privacy(self, pseudonyms: Pseudonyms | None = None) -> Privacy:
+        """What is left out of the records."""
+        return Privacy(self.public_only, frozenset(self.excluded), pseudonyms)
+
+    def left_out(self) -> list[str]:
+        """What is left out of the records, in sentences."""
+        told = []
+        if self.public_only:
+            told.append("Private notes are left out, with all that may be theirs.")
+        if self.excluded:
+            told.append(f"Left out: {', '.join(self.excluded)}.")
+        if self.pseudonyms:
+            told.append("E-mail addresses are replaced by pseudonyms.")
+        return told
 
     def is_on(self, stream: Stream) -> bool:
         """Whether a run that names no streams reads it."""

@@ -19,8 +19,10 @@ from pylon_to_sqlite.exits import FAILED, exit_statuses, leave
 from pylon_to_sqlite.journal import Journal
 from pylon_to_sqlite.options import (
     check_choice,
+    check_hidden,
     chooses,
     connects,
+    hides,
     paces,
     past,
     stays,
@@ -113,6 +115,7 @@ def streams(as_json: bool) -> None:
 @click.argument("streams", metavar="[STREAM]...", callback=stream_names, nargs=-1)
 @connects
 @chooses
+@hides
 @click.option(
     "--since",
     metavar="DATE",
@@ -167,6 +170,10 @@ def sync(
     skip: tuple[str, ...],
     issue_type: str | None,
     custom_objects: tuple[str, ...],
+    public_only: bool | None,
+    exclude: tuple[str, ...],
+    include: tuple[str, ...],
+    pseudonymize: bool | None,
     since: str | None,
     reconcile: bool,
     verify: int | None,
@@ -205,6 +212,7 @@ def sync(
         check_choice(streams, everything, skip, since)
         # Before the token is looked for: a file that cannot be used is told first.
         inspect(db)
+        left_out, taken_in = check_hidden(db, exclude, include)
 
         def ask(is_first: bool) -> tuple[Client, Wishes]:
             client, _ = client_of(token, auth, api_url)
@@ -215,6 +223,10 @@ def sync(
                 skip=skip,
                 custom_objects=custom_objects,
                 issue_type=issue_type,
+                public_only=public_only,
+                exclude=left_out,
+                include=taken_in,
+                pseudonymize=pseudonymize,
                 since=since,
                 # What is for once is not for each round.
                 full=full and is_first,

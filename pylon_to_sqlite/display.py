@@ -86,6 +86,7 @@ def status_lines(name: str, status: Status) -> Iterator[str]:
         yield f"Of issues it holds only those of type {status.issue_type}."
     if status.custom_objects:
         yield f"Custom objects: {shown(', '.join(status.custom_objects))}."
+    yield from map(shown, status.left_out)
     yield ""
     head = ("stream", "", "rows", "gone", "complete up to", "stale", "last run", "ended")
     rows = [
@@ -245,6 +246,8 @@ class Display:
                 f"Compared {found.issues:,} issues: {found.gone:,} gone, {found.changed:,} had"
                 f" changed without a sign, {found.missing:,} missing"
             )
+        if taken := outcome.withdrawn.told():
+            self._line(f"Taken out of the file: {taken}")
         if outcome.erased:
             self._line(f"Erased for good: {outcome.erased:,} records")
         if outcome.gathered:

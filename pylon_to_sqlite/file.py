@@ -1,6 +1,7 @@
 """Whether a file may become or is our mirror, told without writing to it; and who holds it."""
 
 import os
+import secrets
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -9,6 +10,7 @@ from typing import NamedTuple
 
 from pylon_to_sqlite.errors import Busy, Unusable
 from pylon_to_sqlite.full_text import shadows
+from pylon_to_sqlite.privacy import Pseudonyms
 from pylon_to_sqlite.schema import BOOKKEEPING, EARLIER, FULL_TEXT, MIGRATED, TABLES, VERSION
 
 _MAGIC = b"SQLite format 3\x00"
@@ -60,6 +62,35 @@ def create(path: Path) -> None:
         raise Unusable(f"cannot write to {path}: {error.strerror}") from None
 
 
+def key_beside(path: Path, fingerprint: str) -> Pseudonyms:
+    """The key beside `path` by which addresses are replaced, of that `fingerprint`; a new one where
+    there is none yet, and none is known. It is not in the file itself, so that who is given that
+    cannot find out whether an address that they know is in it. Raises Unusable where it is not
+    there, or is another one."""
+    beside = Path(f"{path.resolve()}.key")
+    try:
+        if not fingerprint and not beside.exists():
+            handle = os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+            with open(handle, "w", encoding="ascii") as new:
+                new.write(secrets.token_hex(32) + "\n")
+                new.flush()
+                os.fsync(new.fileno())
+        key = bytes.fromhex(beside.read_text(encoding="ascii").strip())
+    except (OSError, ValueError) as error:
+        what = getattr(error, "strerror", None) or "it holds no key"
+        raise Unusable(
+            f"cannot read {beside}: {what}. E-mail addresses are replaced by means of it: put it"
+            " back, or say --no-pseudonymize-emails"
+        ) from None
+    pseudonyms = Pseudonyms(key)
+    if len(key) < 32 or fingerprint not in ("", pseudonyms.fingerprint):
+        raise Unusable(
+            f"{beside} is not the key by which addresses in {path} were replaced: put that back, or"
+            " say --no-pseudonymize-emails"
+        )
+    return pseudonyms
+
+
 @contextmanager
 def held(path: Path) -> Iterator[None]:
     """Hold `path` against other syncs. Raises Busy when one is running.
@@ -98,6 +129,19 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
         raise Unusable(f"{path} holds no mirror of a Pylon workspace")
     with closing(_read_only(path)) as connection:
         yield connection
+
+
+def columns_in(path: Path) -> dict[str, list[str]]:
+    """The columns of all tables of a mirror, by table; none where there is no mirror yet."""
+    found: dict[str, list[str]] = {}
+    if inspect(path) is not None:
+        with closing(_read_only(path)) as connection:
+            for table, column in connection.execute(
+                "SELECT t.name, c.name FROM sqlite_master AS t, pragma_table_info(t.name) AS c"
+                " WHERE t.type = 'table'"
+            ):
+                found.setdefault(table, []).append(column)
+    return found
 
 
 def opened(path: Path, *, may_write: bool = False) -> sqlite3.Connection:

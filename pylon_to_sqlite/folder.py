@@ -74,6 +74,14 @@ class Folder:
                 os.unlink(self.path / name)
         return there
 
+    def remove(self, names: Collection[str]) -> None:
+        """Remove these contents. Raises Unusable where that is not possible."""
+        for name in filter(_NAME.fullmatch, names):
+            try:
+                (self.path / name).unlink(missing_ok=True)
+            except OSError as error:
+                raise Unusable(f"cannot remove {self.path / name}: {error.strerror}") from None
+
     def begin(self) -> tuple[int, Path]:
         """A new file, half done, that only its owner can read: open for writing, and its path."""
         part = self._part()

@@ -100,6 +100,7 @@ class Journal:
                 name: getattr(found, name)
                 for name in ("issues", "gone", "changed", "missing", "error")
             },
+            withdrawn=vars(outcome.withdrawn),
             erased=outcome.erased,
             unpurged=outcome.unpurged or None,
             attachments=gathered

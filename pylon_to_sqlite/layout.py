@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from sqlite_utils import Database
 
 from pylon_to_sqlite import full_text
-from pylon_to_sqlite.attachments import fill
+from pylon_to_sqlite.attachments import derive_all
 from pylon_to_sqlite.drift import added
 from pylon_to_sqlite.migrations import MIGRATIONS
 from pylon_to_sqlite.schema import (
@@ -40,7 +40,7 @@ def lay_out(db: Database, now: str) -> None:
     for name in FULL_TEXT:
         _create_full_text(db, name, dict(known))
     if "attachments" not in there:
-        fill(db, now)
+        derive_all(db, now)
     _create_views(db)
 
 

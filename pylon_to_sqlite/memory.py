@@ -64,8 +64,12 @@ class Memory:
 
     def save_choice(self, choice: Choice) -> None:
         with self.transactions.one():
-            sql = "INSERT OR REPLACE INTO _pylon_meta VALUES ('choice', ?)"
-            self.db.execute(sql, [choice.to_json()])
+            self.note_choice(choice)
+
+    def note_choice(self, choice: Choice) -> None:
+        """Remember it as a part of the caller's transaction."""
+        sql = "INSERT OR REPLACE INTO _pylon_meta VALUES ('choice', ?)"
+        self.db.execute(sql, [choice.to_json()])
 
     def note(self, stream: Stream, checkpoint: Checkpoint, completed_at: str | None = None) -> None:
         """Remember it as a part of the caller's transaction."""

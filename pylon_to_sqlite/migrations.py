@@ -65,3 +65,9 @@ def _endings(db: Database) -> None:
     for column, kind in (("exit_status", "INTEGER"), ("error", "TEXT")):
         if column not in there:
             db.execute(f"ALTER TABLE _pylon_runs ADD COLUMN {column} {kind}")
+
+
+@MIGRATIONS(name="5")
+def _left_out(db: Database) -> None:
+    """Nothing has changed its place; but earlier versions do not know what is to be left out of a
+    file, and would write it."""

@@ -118,6 +118,58 @@ def chooses(command: Command) -> Command:
     return _with(options, command)
 
 
+def hides(command: Command) -> Command:
+    """The options that say what is left out of records, and are remembered in the file."""
+    options = (
+        click.option(
+            "--public-only/--with-private",
+            default=None,
+            help="Leave private notes out from now on, with their files and all else that may be"
+            " theirs; what the file has of them is removed for good.",
+        ),
+        click.option(
+            "--exclude",
+            metavar="TABLE.COLUMN",
+            multiple=True,
+            help="Leave this column, or list, out from now on, such as contacts.email or"
+            " accounts.custom_fields; what the file has of it is removed for good.",
+        ),
+        click.option(
+            "--include",
+            metavar="TABLE.COLUMN",
+            multiple=True,
+            help="Take a column or list in again that was left out.",
+        ),
+        click.option(
+            "--pseudonymize-emails/--no-pseudonymize-emails",
+            "pseudonymize",
+            default=None,
+            help="Replace each e-mail address by a pseudonym from now on, always the same one, by a"
+            " key in DB.key; in all that the file has, too.",
+        ),
+    )
+    return _with(options, command)
+
+
+def check_hidden(db: Path, exclude: Sequence[str], include: Sequence[str]) -> list[list[str]]:
+    """The columns and lists to leave out and to take in again, as the file remembers them. Raises
+    a usage error for what cannot be left out."""
+    from pylon_to_sqlite.errors import Unusable
+    from pylon_to_sqlite.file import columns_in
+    from pylon_to_sqlite.privacy import excludable
+
+    if not exclude and not include:
+        return [[], []]
+    found = columns_in(db)
+    try:
+        chosen = [[excludable(name, found) for name in names] for names in (exclude, include)]
+    except Unusable as error:
+        raise click.UsageError(str(error)) from None
+    if both := {*chosen[0]} & {*chosen[1]}:
+        raise click.UsageError(f"{min(both)} cannot be both left out and taken in")
+    return chosen
+
+
 def paces(command: Command) -> Command:
     """The options that say how fast a run asks, and for how long."""
     options = (

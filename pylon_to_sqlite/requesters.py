@@ -7,8 +7,9 @@ from typing import Any
 from sqlite_utils import Database
 
 
-def decide(db: Database, now: str, keys: Sequence[str] | None) -> None:
-    """Fill requester_contact_id and requester_user_id of the issues with these keys, or of all.
+def decide(db: Database, now: str, keys: Sequence[str] | None, *, with_email: bool = True) -> None:
+    """Fill requester_contact_id and requester_user_id of the issues with these keys, or of all; a
+    contact that no list has gets a row, `with_email` if that is known.
 
     Does nothing before contacts and users have been read whole.
     """
@@ -44,7 +45,8 @@ def decide(db: Database, now: str, keys: Sequence[str] | None) -> None:
     db.execute(
         f"""
         INSERT OR IGNORE INTO contacts (id, email, placeholder, synced_at)
-        SELECT requester_contact_id, max(requester_email), 1, :now FROM issues
+        SELECT requester_contact_id, {"max(requester_email)" if with_email else "NULL"}, 1, :now
+        FROM issues
         WHERE requester_contact_id IS NOT NULL AND {chosen} GROUP BY 1
         """,
         params,

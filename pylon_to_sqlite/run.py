@@ -14,10 +14,11 @@ from pylon_to_sqlite.choice import Choice
 from pylon_to_sqlite.client import Client, Me
 from pylon_to_sqlite.downloads import Downloads
 from pylon_to_sqlite.endings import FAILED, STREAMS_FAILED, Ending, ending_of
-from pylon_to_sqlite.errors import MoreToDo, Unauthorized, Unavailable
+from pylon_to_sqlite.errors import MoreToDo, Unauthorized, Unavailable, Unusable
 from pylon_to_sqlite.further_streams import CUSTOM_OBJECTS
 from pylon_to_sqlite.gather import Gathered, Gathering, Remembering
 from pylon_to_sqlite.plan import iso
+from pylon_to_sqlite.privacy import Pseudonyms
 from pylon_to_sqlite.reading import Progress, Reading, Result, ignore
 from pylon_to_sqlite.reconcile import Compared
 from pylon_to_sqlite.rows import Drift
@@ -26,6 +27,7 @@ from pylon_to_sqlite.store import Store
 from pylon_to_sqlite.stream import Stream
 from pylon_to_sqlite.support_streams import ISSUES
 from pylon_to_sqlite.sync import Sync
+from pylon_to_sqlite.withdraw import Withdrawn
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,14 @@ class Wishes:
     """Kinds of custom objects to mirror from now on."""
     issue_type: str | None = None
     """The one type of issues to mirror from now on, or "all"."""
+    public_only: bool | None = None
+    """Leave private notes out from now on, or no longer."""
+    exclude: Sequence[str] = ()
+    """Columns and lists (as table.name) to leave out from now on."""
+    include: Sequence[str] = ()
+    """Those to take in again from now on."""
+    pseudonymize: bool | None = None
+    """Replace addresses by pseudonyms from now on, or no longer."""
     since: str | None = None
     full: bool = False
     workers: int = 1
@@ -63,7 +73,8 @@ class Wishes:
     def choice(self, known: Choice) -> Choice:
         """What is mirrored from now on, where `known` was so far."""
         what = (self.names, self.skip, self.custom_objects, self.issue_type)
-        return known.with_wishes(*what, everything=self.everything)
+        chosen = known.with_wishes(*what, everything=self.everything)
+        return chosen.with_privacy(self.public_only, self.exclude, self.include)
 
     def doubted_since(self, now: float) -> str | None:
         """Since when there were messages in conversations that are to be read again; None where
@@ -94,6 +105,8 @@ class Outcome:
     """Records that were erased for good."""
     unpurged: str
     """Why something may be left of words that were changed or deleted, "" where nothing is."""
+    withdrawn: Withdrawn
+    """What was taken out of the file, for its user has chosen to leave it out."""
     gathered: Gathered | None = None
     """What was done for the contents of files, where they were wanted."""
 
@@ -143,7 +156,9 @@ def mirror(
             # Another sync may have made the file somebody else's meanwhile.
             check_organization(path, file.inspect(path), me)
             with closing(Store(str(path))) as store:
-                return _run(store, client, wishes, me, on_progress, on_result)
+                store.prepare(client.wall(), organization_id=me.id, organization_name=me.name)
+                choice, withdrawn = _hold_to(path, store, wishes, client.wall())
+                return _run(store, client, wishes, me, choice, withdrawn, on_progress, on_result)
     except sqlite3.Error as error:
         raise Unavailable(f"cannot write to {path}: {error}. What was committed stays") from None
 
@@ -153,21 +168,20 @@ def _run(
     client: Client,
     wishes: Wishes,
     me: Me,
+    choice: Choice,
+    withdrawn: Withdrawn,
     on_progress: Callable[[Progress], None],
     on_result: Callable[[Result], None],
 ) -> Outcome:
     wall = client.wall
-    store.prepare(wall(), organization_id=me.id, organization_name=me.name)
 
     def check() -> None:
         wishes.check()
         if wishes.until is not None and client.clock.steady() >= wishes.until:
             raise MoreToDo("the time is up")
 
-    # What the last run could not, for its time was up.
+    # Also what the last run could not, for its time was up.
     store.purge(wall())
-    choice = wishes.choice(store.memory.choice())
-    store.memory.save_choice(choice)
     streams = wishes.streams(choice)
     if since := wishes.doubted_since(client.clock.now()):
         _doubt_recent(store, client, streams, since)
@@ -208,9 +222,32 @@ def _run(
             gathering = Gathering(store, source, wishes.downloads, wall, *workers)
             gathered = gathering.run()
             wishes.downloads.close()
-        outcome = Outcome(me, results, drift, sync.compared, erased, unpurged, gathered)
+        outcome = Outcome(me, results, drift, sync.compared, erased, unpurged, withdrawn, gathered)
         record(outcome.ending)
     return outcome
+
+
+def _hold_to(path: Path, store: Store, wishes: Wishes, now: str) -> tuple[Choice, Withdrawn]:
+    """Have the file hold what is chosen, and no more, before anything is asked for. Raises Unusable
+    where that is not possible; then all stays as it was."""
+    known = store.memory.choice()
+    choice = wishes.choice(known)
+    wants = bool(known.pseudonyms) if wishes.pseudonymize is None else wishes.pseudonymize
+    pseudonyms = file.key_beside(path, known.pseudonyms) if wants else None
+    choice = replace(choice, pseudonyms=pseudonyms.fingerprint if pseudonyms else "")
+    # Which key it was does not matter: what they stand for cannot be told from pseudonyms.
+    before = known.privacy((pseudonyms or Pseudonyms(b"")) if known.pseudonyms else None)
+
+    def remove(contents: Collection[str]) -> None:
+        if wishes.downloads is None:
+            raise Unusable(
+                f"{len(contents):,} files were downloaded that are now to be left out: say where"
+                " they are with --download-attachments DIR, and they are removed. Nothing was"
+                " changed"
+            )
+        wishes.downloads.folder.remove(contents)
+
+    return choice, store.hold_to(choice, before, choice.privacy(pseudonyms), now, remove)
 
 
 @contextmanager

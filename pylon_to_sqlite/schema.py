@@ -7,7 +7,7 @@ from pylon_to_sqlite.stream import Column, Kind, Link, Stream
 from pylon_to_sqlite.streams import STREAMS
 
 # The last of the steps in migrations.py.
-VERSION = 4
+VERSION = 5
 
 SQL_TYPES: Mapping[Kind, str] = {
     "text": "TEXT",
@@ -213,6 +213,15 @@ BOOKKEEPING: Mapping[str, str] = {
         key TEXT NOT NULL,
         asked_at TEXT NOT NULL,
         PRIMARY KEY (stream, key)
+    """,
+    # Where private notes are left out: for which state of an issue its messages have told whether
+    # its body is public, whether it is for sure, and whether a body that came is awaited again when
+    # they will have.
+    "_pylon_bodies": """
+        issue TEXT PRIMARY KEY,
+        judged_for TEXT,
+        is_sure INTEGER NOT NULL,
+        is_awaited INTEGER NOT NULL
     """,
     # Full-text indexes that may still hold words which are gone from their tables.
     "_pylon_unpurged": """

@@ -46,6 +46,8 @@ class Status:
     """The one type of issues that is mirrored, "" for both."""
     custom_objects: list[str]
     """The kinds of custom objects that are mirrored."""
+    left_out: list[str]
+    """What is left out of the records, in sentences."""
     streams: list[StreamStatus]
 
 
@@ -61,6 +63,7 @@ def status_of(path: Path, now: str) -> Status:
                 meta.get("organization_id") or "",
                 choice.issue_type,
                 [*choice.custom_objects],
+                choice.left_out(),
                 [_stream(connection, stream, choice.is_on(stream), now) for stream in STREAMS],
             )
     except sqlite3.Error as error:

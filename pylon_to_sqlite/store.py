@@ -2,18 +2,20 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
 from sqlite_utils import Database
 
-from pylon_to_sqlite import attachments, history, requesters, tombstones
+from pylon_to_sqlite import attachments, bodies, history, requesters, tombstones
 from pylon_to_sqlite.attachments import Attachments
+from pylon_to_sqlite.choice import Choice
 from pylon_to_sqlite.erase import erase
 from pylon_to_sqlite.layout import lay_out
 from pylon_to_sqlite.memory import Memory
 from pylon_to_sqlite.plan import Checkpoint, Window, iso, moment, read_again_at
+from pylon_to_sqlite.privacy import OPEN, Privacy
 from pylon_to_sqlite.purge import FILE, purge
 from pylon_to_sqlite.rows import Drift, Rows
 from pylon_to_sqlite.runs import Counts, Runs
@@ -23,6 +25,7 @@ from pylon_to_sqlite.stream import Stream
 from pylon_to_sqlite.support_streams import ISSUE_MESSAGES, ISSUES
 from pylon_to_sqlite.tables import Tables
 from pylon_to_sqlite.transactions import BUSY_SECONDS, NOTICE, Transactions
+from pylon_to_sqlite.withdraw import Withdrawn, read_again, returning, withdraw
 
 BEFORE_PYLON = "2015-01-01T00:00:00Z"
 # Issues can be imported from elsewhere.
@@ -51,6 +54,8 @@ class Store:
         self.runs = Runs(self.db, self.transactions)
         self.attachments = Attachments(self.db, self.transactions)
         self.memory = Memory(self.db, self.transactions)
+        self.privacy = OPEN
+        self._returning: Collection[str] = ()
         tombstones.prepare(self.db)
         # With WAL a Datasette reads while a sync writes.
         self.db.execute("PRAGMA journal_mode = WAL")
@@ -73,6 +78,25 @@ class Store:
             lay_out(self.db, now)
             for key, value in {"schema_version": str(VERSION), **meta}.items():
                 self.db.execute("INSERT OR REPLACE INTO _pylon_meta VALUES (?, ?)", [key, value])
+
+    def hold_to(
+        self,
+        choice: Choice,
+        before: Privacy,
+        privacy: Privacy,
+        now: str,
+        remove: Callable[[Collection[str]], None],
+    ) -> Withdrawn:
+        """Remember the choice, and write no more than it allows from here on: what the file holds
+        beyond that is taken out, and what it lacks is read again. `before` was allowed so far, and
+        `remove` is as in `withdraw`."""
+        with self.transactions.one():
+            found = withdraw(self.db, before, privacy, now, remove)
+            read_again(self.db, self.memory, before, privacy)
+            self.memory.note_choice(choice)
+        self.privacy = privacy
+        self._returning = returning(self.db, self.memory)
+        return found
 
     def commit(
         self, stream: Stream, batch: Sequence[Rows], checkpoint: Checkpoint, now: str
@@ -155,6 +179,9 @@ class Store:
             there = f"SELECT 1 FROM {belongs.parent.name} WHERE id = ? AND deleted_at IS NULL"
             if not self._one(there, parent.key):
                 return Counts()
+            again_at = read_again_at(parent.changed_at, read_at, belongs.again_after)
+            if stream is ISSUE_MESSAGES and self.privacy.public_only:
+                batch = bodies.judge(self.db, parent, batch, again_at, now)
             counts = self._write(stream, batch, now)
             (own,) = {*table.key} - {stream.owner}
             kept = json.dumps([rows.row[own] for rows in batch])
@@ -162,10 +189,11 @@ class Store:
             missing = f"{stream.owner} = :parent AND NOT {listed}"
             params = {"parent": parent.key, "kept": kept}
             counts.gone = tombstones.mark(self.db, stream, missing, params, now)
-            if stream is ISSUE_MESSAGES and counts != Counts():
+            if stream is ISSUE_MESSAGES and self.privacy.public_only:
+                bodies.take_out(self.db, parent.key, now)
+            if stream is ISSUE_MESSAGES and (counts != Counts() or self.privacy.public_only):
                 written = [rows.row for rows in batch]
                 attachments.derive_children(self.db, parent.key, written, now)
-            again_at = read_again_at(parent.changed_at, read_at, belongs.again_after)
             self.db.execute(
                 "INSERT OR REPLACE INTO _pylon_children VALUES (?, ?, ?, ?, ?)",
                 [stream.name, parent.key, parent.changed_at, read_at, again_at],
@@ -276,7 +304,7 @@ class Store:
         as a contact, for that is what Pylon's description calls a requester.
         """
         with self.transactions.one():
-            requesters.decide(self.db, now, keys)
+            self._decide_requesters(now, keys)
 
     def doubt_children(self, stream: Stream, since: str, now: str) -> None:
         """Have children read again whose parents had messages since then."""
@@ -286,6 +314,10 @@ class Store:
                 f" AND parent IN ({DOUBTED})",
                 {"stream": stream.name, "since": since, "now": now},
             )
+
+    def awaited(self) -> list[tuple[str, str | None]]:
+        """Issues whose bodies may be written by now: their keys and when they were created."""
+        return bodies.awaited(self.db)
 
     def erase(self, until: str, now: str) -> int:
         """Erase the records for good that were marked up to that time; gives how many."""
@@ -312,7 +344,9 @@ class Store:
 
     def _write(self, stream: Stream, batch: Sequence[Rows], now: str) -> Counts:
         table = TABLES[stream.name]
-        batch = _newest(stream, batch)
+        batch = [self.privacy.of(stream, rows) for rows in _newest(stream, batch)]
+        if stream is ISSUES and self.privacy.public_only:
+            batch = bodies.withhold(self.db, batch)
         keys = [str(rows.row[table.key[0]]) for rows in batch]
         before = history.watched(self.db, keys) if stream is ISSUES else {}
         new, changed = self.tables.upsert(table, [rows.row for rows in batch], now)
@@ -335,11 +369,16 @@ class Store:
             said = (one.row for rows in batch for one in rows.references if one.table == name)
             self.tables.insert_placeholders(TABLES[name], said, now)
         if stream is ISSUES:
-            history.note(self.db, before, history.watched(self.db, list(before)), now)
-            requesters.decide(self.db, now, keys)
+            after = history.watched(self.db, list(before))
+            history.note(self.db, before, after, now, self._returning)
+            self._decide_requesters(now, keys)
             fresh = [rows.row for rows in batch if (rows.row["id"],) in new | changed]
             attachments.derive_written(self.db, fresh, now)
         return Counts(len(new), len(changed))
+
+    def _decide_requesters(self, now: str, keys: Sequence[str] | None) -> None:
+        with_email = "contacts.email" not in self.privacy.withheld
+        requesters.decide(self.db, now, keys, with_email=with_email)
 
     def _forget_children(self, stream: Stream, parent: str) -> None:
         self.db.execute(

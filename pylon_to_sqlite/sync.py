@@ -15,6 +15,7 @@ from pylon_to_sqlite.reconcile import Compared, Reconciliation
 from pylon_to_sqlite.stream import Stream
 from pylon_to_sqlite.support_streams import ISSUES
 from pylon_to_sqlite.walks import Walks
+from pylon_to_sqlite.withheld import bring_bodies
 
 
 @dataclass
@@ -61,6 +62,8 @@ class Sync:
             reconciliation = Reconciliation(reading, self.reconcile, is_allowed)
             self.compared = reconciliation.found
             steps.append(reconciliation.steps())
+            if store.privacy.public_only:
+                steps.append(bring_bodies(reading))
         writing = store.transactions
         with writing.grouped():
             Lanes(reading.source.fetch, self.workers, self.check, writing.settle).run(steps)

@@ -75,7 +75,7 @@ def converted(kind: Kind, value: object) -> Value:
     if kind in ("address", "addresses"):
         return _unsigned_json(value)
     if kind in ("array", "object"):
-        return _json(value)
+        return as_json(value)
     if isinstance(value, bool) and kind not in ("boolean", "integer"):
         return "true" if value else "false"
     return scalar(value)
@@ -90,10 +90,11 @@ def scalar(value: object) -> Value:
         return value if -(2**63) <= value < 2**63 else str(value)
     if isinstance(value, float):
         return value
-    return clean(value) if isinstance(value, str) else _json(value)
+    return clean(value) if isinstance(value, str) else as_json(value)
 
 
-def _json(value: object) -> str:
+def as_json(value: object) -> str:
+    """A value of JSON as a column holds it. Raises Unexpected where it is nested too deep."""
     try:
         return clean(_JSON.encode(value))
     except RecursionError:
@@ -102,7 +103,7 @@ def _json(value: object) -> str:
 
 def _unsigned_json(value: object) -> str:
     try:
-        return _json(all_unsigned(value))
+        return as_json(all_unsigned(value))
     except RecursionError:
         raise Unexpected("a record that is nested too deep") from None
 
@@ -110,8 +111,8 @@ def _unsigned_json(value: object) -> str:
 _FROM_TEXT: Mapping[Kind, Callable[[str], Value]] = {
     "plain": lambda value: text_of(value) or None,
     "time": lambda value: utc(clean(value)),
-    "array": _json,
-    "object": _json,
+    "array": as_json,
+    "object": as_json,
     "address": lambda value: clean(unsigned(value)),
     "addresses": _unsigned_json,
 }

@@ -15,9 +15,10 @@ NAME = PACKAGE.name
 # What the writer is made of, which speaks SQL.
 SQL = (
     "attachments",
+    "bodies",
     *("drift", "erase", "history", "layout", "memory", "migrations", "purge", "requesters", "runs"),
     "stale",
-    *("tables", "tombstones", "transactions"),
+    *("tables", "tombstones", "transactions", "withdraw"),
 )
 
 # From the top; whatever stands on one floor does not know the others there.
@@ -29,13 +30,24 @@ FLOORS = (
     ),
     (
         *("estimate", "run", "sync", "children", "walks", "lookups", "reconcile", "reading"),
-        *("gather", "status", "serving", "raw", "rounds", "backup", "doctor", "examine", "mend"),
+        *(
+            "withheld",
+            "gather",
+            "status",
+            "serving",
+            "raw",
+            "rounds",
+            "backup",
+            "doctor",
+            "examine",
+            "mend",
+        ),
     ),
     ("client", "downloads", "folder", "answers", "lanes", "file", "auth", "metadata", "store"),
     SQL,
     (
         *("choice", "plan", "rows", "limits", "address", "reach", "full_text", "endings"),
-        "views",
+        *("privacy", "views"),
     ),
     (
         *("schema", "streams", "support_streams", "further_streams", "optional_streams", "stream"),
@@ -92,6 +104,18 @@ BESIDE = {
     ("children", "reading"),
     ("walks", "reading"),
     ("choice", "plan"),
+    ("choice", "privacy"),
+    ("privacy", "rows"),
+    ("bodies", "purge"),
+    ("bodies", "stale"),
+    ("withdraw", "attachments"),
+    ("withdraw", "bodies"),
+    ("withdraw", "history"),
+    ("withdraw", "layout"),
+    ("withdraw", "memory"),
+    ("withdraw", "purge"),
+    ("sync", "withheld"),
+    ("withheld", "reading"),
     ("memory", "transactions"),
     ("erase", "drift"),
     ("erase", "layout"),

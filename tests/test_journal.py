@@ -30,7 +30,8 @@ FIELDS = {
     "drift": {"table", "column", "change", "detail"},
     "summary": {
         *("organization", "outcome", "exit_status", "new", "changed", "gone", "requests"),
-        *("seconds", "seconds_waited", "failed", "compared", "erased", "unpurged", "attachments"),
+        *("seconds", "seconds_waited", "failed", "compared", "withdrawn", "erased", "unpurged"),
+        "attachments",
     },
     "error": {"message", "exit_status"},
 }

@@ -1,0 +1,160 @@
+"""Bodies of issues where private notes are left out: the body may be such a note.
+
+It is the first message's words, as a rule, and comes with the issue, before the messages tell
+whether that one is public. So it is withheld until they do; `_pylon_bodies` remembers which are.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+
+from sqlite_utils import Database
+
+from pylon_to_sqlite.privacy import is_public
+from pylon_to_sqlite.purge import ERASED
+from pylon_to_sqlite.rows import Rows
+from pylon_to_sqlite.schema import TABLES, live
+from pylon_to_sqlite.stale import Parent
+
+COLUMNS = ("body_html", "body_text")
+
+# Told by the messages that are here, private ones too, as `judge` does it.
+_JUDGED = """
+    SELECT i.id, i.updated_at AS judged_for,
+        m.issue_id IS NULL OR NOT m.is_doubtful AND (m.private IS NULL OR m.private > m.first)
+            AS is_sure
+    FROM issues AS i
+    JOIN _pylon_children AS c ON c.stream = 'issue_messages' AND c.parent = i.id
+        AND c.read_for IS i.updated_at
+    LEFT JOIN (
+        SELECT issue_id, min(timestamp) AS first, count(timestamp) < count(*) AS is_doubtful,
+            min(timestamp) FILTER (WHERE is_private IS NOT 0) AS private
+        FROM issue_messages GROUP BY issue_id
+    ) AS m ON m.issue_id = i.id
+    WHERE m.issue_id IS NOT NULL OR c.again_at IS NULL
+"""
+# That the customer saw these very words is as good as knowing which message they are of.
+_SEEN = """
+    SELECT 1 FROM issue_messages AS m
+    WHERE m.issue_id = {issue} AND m.is_private = 0 AND m.message_html = {body}
+"""
+
+
+def withhold(db: Database, batch: Iterable[Rows]) -> list[Rows]:
+    """The rows of issues, without those bodies of which it is not known that they are public."""
+    batch = list(batch)
+    keys = json.dumps([rows.row["id"] for rows in batch])
+    known = {
+        row[0]: row[1:]
+        for row in db.execute(
+            "SELECT i.id, b.is_sure, b.judged_for, i.body_html, i.body_text FROM issues AS i"
+            " LEFT JOIN _pylon_bodies AS b ON b.issue = i.id"
+            " WHERE i.id IN (SELECT value FROM json_each(?))",
+            [keys],
+        )
+    }
+    written, marks = [], []
+    for rows in batch:
+        issue, body = str(rows.row["id"]), [rows.row.get(name) for name in COLUMNS]
+        is_sure, judged_for, *here = known.get(issue, (0, None, None, None))
+        is_judged = judged_for is not None and judged_for == rows.row["updated_at"]
+        is_public = body == here or (is_judged and (is_sure or _is_seen(db, issue, body[0])))
+        if any(body) and not is_public:
+            rows = rows._replace(row={**rows.row, **dict.fromkeys(COLUMNS)})
+        written.append(rows)
+        marks.append((issue, any(body) and not is_public and not is_judged))
+    db.conn.executemany(
+        "INSERT INTO _pylon_bodies VALUES (?, NULL, 0, ?)"
+        " ON CONFLICT (issue) DO UPDATE SET is_awaited = excluded.is_awaited",
+        marks,
+    )
+    return written
+
+
+def judge(
+    db: Database, issue: Parent, messages: Sequence[Rows], again_at: str | None, now: str
+) -> list[Rows]:
+    """Take note of what all messages of an issue tell of its body, and leave nothing of private
+    ones; gives the public ones. Where there are none at all, the body is no note, unless one may
+    only just be coming."""
+    times = [str(rows.row["timestamp"] or "") for rows in messages]
+    first = [rows for rows, time in zip(messages, times, strict=True) if time == min(times)]
+    is_sure = all(times) and all(is_public(rows.row) for rows in first)
+    judged_for = issue.changed_at if messages or again_at is None else None
+    db.execute(
+        "INSERT INTO _pylon_bodies VALUES (?1, ?2, ?3, 0)"
+        " ON CONFLICT (issue) DO UPDATE SET judged_for = ?2, is_sure = ?3",
+        [issue.key, judged_for, is_sure],
+    )
+    private = [rows.row["id"] for rows in messages if not is_public(rows.row)]
+    found = "DELETE FROM issue_messages WHERE id IN (SELECT value FROM json_each(?))"
+    if private and db.execute(found, [json.dumps(private)]).rowcount:
+        _note_erased(db)
+    return [rows for rows in messages if is_public(rows.row)]
+
+
+def take_out(db: Database, issue: str, now: str) -> int:
+    """Leave no body of an issue, whose messages are written, that may be a note; gives how many
+    had one (0, 1)."""
+    unseen = "SELECT issue FROM _pylon_bodies WHERE issue = :issue AND NOT is_sure"
+    seen = _SEEN.format(issue="issues.id", body="issues.body_html")
+    return _take_out(db, f"id IN ({unseen}) AND NOT EXISTS ({seen})", {"issue": issue, "now": now})
+
+
+def close(db: Database, now: str) -> tuple[int, int]:
+    """Take private notes out of a file that holds them, and bodies that may be such; gives how many
+    it was of both."""
+    db.execute(
+        "INSERT OR REPLACE INTO _pylon_bodies"
+        " SELECT i.id, j.judged_for, coalesce(j.is_sure, 0), 0"
+        f" FROM issues AS i LEFT JOIN ({_JUDGED}) AS j ON j.id = i.id"
+    )
+    seen = _SEEN.format(issue="issues.id", body="issues.body_html")
+    sure = "SELECT issue FROM _pylon_bodies WHERE judged_for IS NOT NULL AND is_sure"
+    judged = "SELECT issue FROM _pylon_bodies WHERE judged_for IS NOT NULL"
+    bodies = _take_out(
+        db, f"id NOT IN ({sure}) AND NOT (id IN ({judged}) AND EXISTS ({seen}))", {"now": now}
+    )
+    notes = db.execute("DELETE FROM issue_messages WHERE is_private IS NOT 0").rowcount
+    if notes:
+        _note_erased(db)
+    return notes, bodies
+
+
+def awaited(db: Database) -> list[tuple[str, str | None]]:
+    """The issues whose bodies were withheld and are known to be public by now, with the times at
+    which they were created, in their order."""
+    return [
+        (row[0], row[1])
+        for row in db.execute(
+            "SELECT i.id, i.created_at FROM _pylon_bodies AS b JOIN issues AS i ON i.id = b.issue"
+            f" WHERE b.is_awaited AND b.judged_for = i.updated_at AND {live(TABLES['issues'], 'i')}"
+            " ORDER BY i.created_at, i.id"
+        )
+    ]
+
+
+def _take_out(db: Database, which: str, params: dict[str, str]) -> int:
+    """Leave no body of these issues; gives how many had one."""
+    had = f"({which}) AND (body_html IS NOT NULL OR body_text IS NOT NULL)"
+    lost = f"SELECT id FROM issues WHERE {had}"
+    # What is known of them already brings them back only where it changes.
+    db.execute(
+        f"UPDATE _pylon_bodies SET is_awaited = 1 WHERE judged_for IS NULL AND issue IN ({lost})",
+        params,
+    )
+    taken = db.execute(
+        f"UPDATE issues SET body_html = NULL, body_text = NULL, synced_at = :now WHERE {had}",
+        params,
+    ).rowcount
+    if taken:
+        _note_erased(db)
+    return taken
+
+
+def _note_erased(db: Database) -> None:
+    db.execute("INSERT OR IGNORE INTO _pylon_unpurged VALUES (?)", [ERASED])
+
+
+def _is_seen(db: Database, issue: str, body: object) -> bool:
+    sql = _SEEN.format(issue="?", body="?")
+    return db.execute(sql, [issue, body]).fetchone() is not None
