@@ -86,6 +86,8 @@ def status_lines(name: str, status: Status) -> Iterator[str]:
         yield f"Of issues it holds only those of type {status.issue_type}."
     if status.custom_objects:
         yield f"Custom objects: {shown(', '.join(status.custom_objects))}."
+    if status.forgotten:
+        yield f"Forgotten and kept out: {status.forgotten:,} (forget {name} --list shows them)."
     yield ""
     head = ("stream", "", "rows", "gone", "complete up to", "stale", "last run", "ended")
     rows = [

@@ -65,3 +65,9 @@ def _endings(db: Database) -> None:
     for column, kind in (("exit_status", "INTEGER"), ("error", "TEXT")):
         if column not in there:
             db.execute(f"ALTER TABLE _pylon_runs ADD COLUMN {column} {kind}")
+
+
+@MIGRATIONS(name="5")
+def _forgotten(db: Database) -> None:
+    """`_pylon_forgotten` is a new table, which needs no step. But a version that does not know it
+    would mirror again what was forgotten, so it is to leave the file alone."""

@@ -7,7 +7,7 @@ from pylon_to_sqlite.stream import Column, Kind, Link, Stream
 from pylon_to_sqlite.streams import STREAMS
 
 # The last of the steps in migrations.py.
-VERSION = 4
+VERSION = 5
 
 SQL_TYPES: Mapping[Kind, str] = {
     "text": "TEXT",
@@ -213,6 +213,15 @@ BOOKKEEPING: Mapping[str, str] = {
         key TEXT NOT NULL,
         asked_at TEXT NOT NULL,
         PRIMARY KEY (stream, key)
+    """,
+    # What was forgotten, and stays out: ids of records, hashes of addresses and files, and issues
+    # whose "bodies" stay out. `because` is the key of the record or address that was named.
+    "_pylon_forgotten": """
+        stream TEXT NOT NULL,
+        key TEXT NOT NULL,
+        because TEXT NOT NULL,
+        forgotten_at TEXT NOT NULL,
+        PRIMARY KEY (key, stream, because)
     """,
     # Full-text indexes that may still hold words which are gone from their tables.
     "_pylon_unpurged": """

@@ -11,6 +11,7 @@ from sqlite_utils import Database
 from pylon_to_sqlite import attachments, history, requesters, tombstones
 from pylon_to_sqlite.attachments import Attachments
 from pylon_to_sqlite.erase import erase
+from pylon_to_sqlite.forgotten import Forgotten
 from pylon_to_sqlite.layout import lay_out
 from pylon_to_sqlite.memory import Memory
 from pylon_to_sqlite.plan import Checkpoint, Window, iso, moment, read_again_at
@@ -51,6 +52,7 @@ class Store:
         self.runs = Runs(self.db, self.transactions)
         self.attachments = Attachments(self.db, self.transactions)
         self.memory = Memory(self.db, self.transactions)
+        self.forgotten = Forgotten(self.db)
         tombstones.prepare(self.db)
         # With WAL a Datasette reads while a sync writes.
         self.db.execute("PRAGMA journal_mode = WAL")
@@ -105,8 +107,10 @@ class Store:
         """A record that was asked for by its id."""
         with self.transactions.one():
             counts = self._write(stream, [rows], now)
+            # What was forgotten is not there, and not to be asked for again.
             self.db.execute(
-                "INSERT OR REPLACE INTO _pylon_unlisted VALUES (?, ?, ?)",
+                f"INSERT OR REPLACE INTO _pylon_unlisted SELECT ?1, id, ?3 FROM {stream.name}"
+                " WHERE id = ?2",
                 [stream.name, rows.row["id"], now],
             )
         return counts
@@ -312,7 +316,7 @@ class Store:
 
     def _write(self, stream: Stream, batch: Sequence[Rows], now: str) -> Counts:
         table = TABLES[stream.name]
-        batch = _newest(stream, batch)
+        batch = self.forgotten.kept(stream, _newest(stream, batch), now)
         keys = [str(rows.row[table.key[0]]) for rows in batch]
         before = history.watched(self.db, keys) if stream is ISSUES else {}
         new, changed = self.tables.upsert(table, [rows.row for rows in batch], now)
