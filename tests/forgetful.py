@@ -120,7 +120,8 @@ class Less:
         if name in EMPTIED and value in self.gone[EMPTIED[name]]:
             return None
         if isinstance(value, str):
-            for address in self.addresses:
+            # One may end with another.
+            for address in sorted(self.addresses, key=len, reverse=True):
                 for written in (address, address.title(), address.replace("@", "%40")):
                     value = value.replace(written, "[forgotten]")
         return value
