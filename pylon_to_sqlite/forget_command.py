@@ -55,9 +55,8 @@ def forget(
     Pylon itself is not changed. What is to be erased is shown first, table by table.
 
     \b
-    Exit status: 0 done, 1 something is left and told (a program that reads the file, a directory
-    of files that was not named), 2 usage, or nobody of that name, 4 a sync holds the file,
-    5 stopped before anything was done.
+    Exit status: 0 done, 1 something is left, and told what, 2 usage, or nobody
+    of that name, 4 a sync holds the file, 5 stopped.
     """
     from pylon_to_sqlite import forgetting
 
@@ -73,9 +72,11 @@ def forget(
         raise click.UsageError("--json goes with --list, and --dry-run and --files with no --undo")
     now = f"{datetime.now(timezone.utc).replace(tzinfo=None).isoformat(timespec='seconds')}Z"
     if undo:
-        lifted = _many(forgetting.undo(db, kind, who, now), "record", "records")
-        click.echo(f"{lifted} may come again: the next sync reads everything anew, which takes as")
-        click.echo("long as a first load.")
+        forgetting.undo(db, kind, who, now)
+        click.echo(
+            f"{kind} {shown(who)} is kept out no longer. The next sync reads everything anew,"
+        )
+        click.echo("which takes as long as a first load.")
     elif yes or dry_run or sys.stdin.isatty():
         _forget(db, kind, who, now, files, is_agreed=yes, dry_run=dry_run)
     else:

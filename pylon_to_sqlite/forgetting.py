@@ -104,15 +104,13 @@ def forget(
         return Done(plan, unpurged, 0 if folder else plan.files)
 
 
-def undo(path: Path, kind: str, who: str, now: str) -> int:
-    """Let what `who` names come again: the next sync reads everything anew. Gives how many records
-    and addresses are no longer kept out."""
+def undo(path: Path, kind: str, who: str, now: str) -> None:
+    """Let what `who` names come again: the next sync reads everything anew."""
     _mirrored(path)
     with _opened(path, now) as store, store.transactions.one():
-        roots = subjects.roots(store.forgotten, kind, who)
-        lifted = sum(store.forgotten.lift(one) for one in roots)
+        for root in subjects.roots(store.forgotten, kind, who):
+            store.forgotten.lift(root)
         store.memory.restart()
-        return lifted
 
 
 def kept_out(path: Path) -> list[Kept]:

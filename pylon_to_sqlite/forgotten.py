@@ -89,16 +89,21 @@ class _Leaving:
             if is_new and has_id(stream):
                 self.new.setdefault(because, []).append(rows)
             if stream is ISSUE_MESSAGES:
-                said = (_text(row["message_html"]), _text(row["file_urls"]))
+                said = (_text(row.get("message_html")), _text(row.get("file_urls")))
                 trace = Trace(str(row["issue_id"]), *said)
                 self.traces.setdefault(because, []).append(trace)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Forgotten:
     """The memory in `db`. Its methods belong inside a transaction of the caller's."""
 
     db: Database
+    _addresses: Addresses | None = None
+
+    def doubt(self) -> None:
+        """After a rollback, which may have taken addresses with it."""
+        self._addresses = None
 
     def forget(
         self,
@@ -151,13 +156,15 @@ class Forgotten:
         return self.db.execute("SELECT 1 FROM _pylon_forgotten LIMIT 1").fetchone() is not None
 
     def addresses(self) -> Addresses:
-        found = self.db.execute(
-            "SELECT key, because FROM _pylon_forgotten WHERE stream = ?", [ADDRESSES]
-        ).fetchall()
-        known: dict[str, Because] = {}
-        for key, because in found:
-            known[key] = known.get(key, _NOBODY) | {because}
-        return Addresses(self._salt() if known else "", known)
+        """The addresses that are forgotten. They are asked for with each page, and may be many."""
+        if self._addresses is None:
+            known: dict[str, Because] = {}
+            for key, because in self.db.execute(
+                "SELECT key, because FROM _pylon_forgotten WHERE stream = ?", [ADDRESSES]
+            ):
+                known[key] = known.get(key, _NOBODY) | {because}
+            self._addresses = Addresses(self._salt() if known else "", known)
+        return self._addresses
 
     def why(self, stream: str, key: str) -> Because:
         """Because of what a record, or an address by its hash, is forgotten."""
@@ -168,16 +175,19 @@ class Forgotten:
         """What stands for an address in the memory."""
         return hashed(self._salt(), normal(address))
 
-    def lift(self, because: str) -> int:
-        """Let come again what was forgotten because of this; gives how much that was."""
-        sql = "DELETE FROM _pylon_forgotten WHERE because = ?"
-        return self.db.execute(sql, [because]).rowcount
+    def lift(self, because: str) -> None:
+        """Let come again what was forgotten because of this, and of nothing else."""
+        self.db.execute("DELETE FROM _pylon_forgotten WHERE because = ?", [because])
+        self.doubt()
 
     def _reach(
         self, seeds: Mapping[str, Collection[str]], addresses: set[str], others: set[str]
     ) -> tuple[Keys, set[str]]:
         """All that goes with these, by references and by addresses, and the addresses."""
-        keys, team = forget.scope(self.db, seeds), forget.of_users(self.db)
+        keys = forget.scope(self.db, seeds)
+        if not (addresses or others or CONTACTS.name in keys):
+            return keys, set()
+        team = forget.of_users(self.db)
         while True:
             theirs = keys.get(CONTACTS.name, set())
             addresses = (addresses | {*forget.main_addresses(self.db, theirs).values()}) - team
@@ -202,7 +212,7 @@ class Forgotten:
         if stream is CONTACTS:
             for rows in batch:
                 # Somebody has another address by now.
-                if not addresses.why(rows.row["email"]):
+                if not addresses.why(rows.row.get("email")):
                     for because in self.why(CONTACTS.name, str(rows.row["id"])):
                         self._forget_new(stream, [rows], because, now)
         if not addresses.known:
@@ -215,7 +225,7 @@ class Forgotten:
         ]
         if stream is ISSUES:
             asked = ("requester_id", "requester_email")
-            named += [(str(rows.row[asked[0]]), rows.row[asked[1]]) for rows in batch]
+            named += [(str(rows.row.get(asked[0])), rows.row.get(asked[1])) for rows in batch]
         met = {key: why for key, address in named if (why := addresses.why(address))}
         for key, why in met.items():
             is_user = self.db.execute("SELECT 1 FROM users WHERE id = ?", [key]).fetchone()
@@ -244,7 +254,9 @@ class Forgotten:
         known = self._among(named)
         if stream is ISSUES:
             files = [
-                one for rows in batch for one in file_addresses(_text(rows.row["attachment_urls"]))
+                one
+                for rows in batch
+                for one in file_addresses(_text(rows.row.get("attachment_urls")))
             ]
             salt = self._salt()
             by_hash = {hashed(salt, one): one for one in files}
@@ -269,6 +281,8 @@ class Forgotten:
             "INSERT OR IGNORE INTO _pylon_forgotten VALUES (?, ?, ?, ?)",
             [(stream, key, because, now) for key in sorted(keys)],
         )
+        if stream == ADDRESSES:
+            self.doubt()
         return self.db.conn.total_changes > before
 
     def _remove_traces(self, traces: Iterable[Trace], because: str, now: str) -> None:
@@ -316,12 +330,12 @@ def _why(stream: Stream, rows: Rows, known: Known, addresses: Addresses) -> Beca
 def _cleaned(stream: Stream, rows: Rows, known: Known, addresses: Addresses) -> Rows:
     """A record without what of it is forgotten."""
     row = _clean_row(stream.name, rows.row, known, addresses)
-    if (BODIES, str(row.get("id"))) in known and stream is ISSUES:
-        row |= {"body_html": None, "body_text": None}
     if stream is ISSUES:
-        urls = _text(row["attachment_urls"])
-        gone = [one for one in file_addresses(urls) if (FILES, one) in known]
-        row["attachment_urls"] = without(urls, gone)
+        if (BODIES, str(row["id"])) in known:
+            row |= {name: None for name in ("body_html", "body_text") if name in row}
+        urls = _text(row.get("attachment_urls"))
+        if gone := [one for one in file_addresses(urls) if (FILES, one) in known]:
+            row["attachment_urls"] = without(urls, gone)
     links = {
         table: [
             _clean_row(table, one, known, addresses)

@@ -48,11 +48,11 @@ class Store:
     def __init__(self, path: str) -> None:
         self.db = Database(sqlite3.connect(path, timeout=BUSY_SECONDS))
         self.tables = Tables(self.db)
-        self.transactions = Transactions(self.db.conn, self.tables.forget_types)
+        self.forgotten = Forgotten(self.db)
+        self.transactions = Transactions(self.db.conn, self._rolled_back)
         self.runs = Runs(self.db, self.transactions)
         self.attachments = Attachments(self.db, self.transactions)
         self.memory = Memory(self.db, self.transactions)
-        self.forgotten = Forgotten(self.db)
         tombstones.prepare(self.db)
         # With WAL a Datasette reads while a sync writes.
         self.db.execute("PRAGMA journal_mode = WAL")
@@ -344,6 +344,10 @@ class Store:
             fresh = [rows.row for rows in batch if (rows.row["id"],) in new | changed]
             attachments.derive_written(self.db, fresh, now)
         return Counts(len(new), len(changed))
+
+    def _rolled_back(self) -> None:
+        self.tables.forget_types()
+        self.forgotten.doubt()
 
     def _forget_children(self, stream: Stream, parent: str) -> None:
         self.db.execute(
