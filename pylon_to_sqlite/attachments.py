@@ -160,12 +160,11 @@ class Attachments:
                 return
             last = issues[-1]
 
-    def paths(self) -> set[str]:
-        """Where contents are that are still somebody's."""
-        found = self.db.execute(
-            "SELECT path FROM attachments WHERE deleted_at IS NULL AND path IS NOT NULL"
-        )
-        return {row[0] for row in found}
+    def paths(self, *, also_deleted: bool = False) -> set[str]:
+        """Where contents are that are still somebody's, or were until a file was deleted."""
+        wanted = "1" if also_deleted else "deleted_at IS NULL"
+        sql = f"SELECT path FROM attachments WHERE path IS NOT NULL AND {wanted}"
+        return {row[0] for row in self.db.execute(sql)}
 
     def forget_deleted(self, now: str) -> None:
         """The contents of deleted files are no longer there."""

@@ -16,6 +16,7 @@ from pylon_to_sqlite.connecting import client_of, connected, is_given
 from pylon_to_sqlite.display import Display, cost_lines, shown, status_lines, stream_table
 from pylon_to_sqlite.download_options import downloads, downloads_of
 from pylon_to_sqlite.exits import FAILED, exit_statuses, leave
+from pylon_to_sqlite.forget_command import forget
 from pylon_to_sqlite.journal import Journal
 from pylon_to_sqlite.options import (
     check_choice,
@@ -357,5 +358,5 @@ def demo(db: Path, no_serve: bool, is_opened: bool) -> None:
     click.echo(f"Look at it with: pylon-to-sqlite serve {os.fspath(db)}", err=True)
 
 
-for command in COMMANDS:
+for command in (*COMMANDS, forget):
     cli.add_command(command)

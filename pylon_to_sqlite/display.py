@@ -87,6 +87,8 @@ def status_lines(name: str, status: Status) -> Iterator[str]:
     if status.custom_objects:
         yield f"Custom objects: {shown(', '.join(status.custom_objects))}."
     yield from map(shown, status.left_out)
+    if status.forgotten:
+        yield f"Forgotten and kept out: {status.forgotten:,} (forget {name} --list shows them)."
     yield ""
     head = ("stream", "", "rows", "gone", "complete up to", "stale", "last run", "ended")
     rows = [

@@ -29,7 +29,7 @@ def erase(db: Database, until: str, now: str) -> int:
         named = "".join(
             f" AND erased.{stream.key[0]} NOT IN (SELECT {quoted(column)} FROM {quoted(table)}"
             f" WHERE {quoted(column)} IS NOT NULL)"
-            for table, column in _naming(db, stream)
+            for table, column in naming(db, stream)
         )
         sql = f"DELETE FROM {stream.name} AS erased WHERE {_OLD}{named}"
         db.execute(sql, {"until": until})
@@ -48,7 +48,7 @@ def _empty(db: Database, stream: Stream, until: str, now: str) -> int:
         db.execute(f"DELETE FROM {table} WHERE {owner} IN ({keys})", params)
     # Else they would be asked for by their ids again.
     db.execute(f"DELETE FROM _pylon_unlisted WHERE stream = :stream AND key IN ({keys})", params)
-    names = sorted(map(quoted, _columns(db, stream)))
+    names = sorted(map(quoted, filled(db, stream)))
     emptied = ", ".join(f"{name} = NULL" for name in names)
     holds = " OR ".join(f"{name} IS NOT NULL" for name in names)
     mark = ", placeholder = 1" if TABLES[stream.name].has_placeholder else ""
@@ -58,13 +58,13 @@ def _empty(db: Database, stream: Stream, until: str, now: str) -> int:
     ).rowcount
 
 
-def _columns(db: Database, stream: Stream) -> set[str]:
+def filled(db: Database, stream: Stream) -> set[str]:
     """What a record fills in its table, but for its key."""
     known = {column.name for column in TABLES[stream.name].columns}
     return known - {*stream.key, *OURS} | added(db, stream.name)
 
 
-def _naming(db: Database, stream: Stream) -> Iterator[tuple[str, str]]:
+def naming(db: Database, stream: Stream) -> Iterator[tuple[str, str]]:
     """The columns that name records of the stream, in any table of the file."""
     for table in db.table_names():
         for key in db.execute(f"PRAGMA foreign_key_list({quoted(table)})").fetchall():

@@ -28,7 +28,7 @@ from pylon_to_sqlite.sync import Sync
 NEEDED = ("id", "created_at", "updated_at", "type", "source")
 MARKS = ("deleted_at", "placeholder")
 PARENTS = {child.parent.name for child in STREAMS if child.parent}
-REMEMBERED = ("_pylon_checkpoints", "_pylon_children", "_pylon_meta")
+REMEMBERED = ("_pylon_checkpoints", "_pylon_children", "_pylon_meta", "_pylon_forgotten")
 
 
 @dataclass(frozen=True)

@@ -266,12 +266,15 @@ def _not_in(parent: Stream) -> str:
 
 def _rows_lost(mirror: Examined, stream: str) -> int:
     """How many records of a stream runs have read, of which none is here. Where most of them went
-    in the way that records go, they have been erased."""
+    in the way that records go, or were forgotten, they have been erased."""
     itself = " WHERE placeholder = 0" if TABLES[stream].has_placeholder else ""
     if mirror.one(f"SELECT 1 FROM {stream}{itself} LIMIT 1"):
         return 0
     totals = "SELECT total(rows_new), total(rows_gone) FROM _pylon_run_streams WHERE stream = ?"
     new, gone = mirror.all(totals, [stream])[0]
+    if "_pylon_forgotten" in mirror.tables:
+        forgotten = "SELECT count(DISTINCT key) FROM _pylon_forgotten WHERE stream = ?"
+        gone += mirror.one(forgotten, [stream])
     return int(new) if new > 2 * gone else 0
 
 

@@ -60,6 +60,17 @@ class Folder:
         except OSError as error:
             raise Unusable(f"cannot write to {self.path}: {error.strerror}") from None
 
+    def check(self, organization: str) -> None:
+        """Raise Unusable where it is no directory that was claimed for this organisation."""
+        self.path = self.path.resolve()
+        mark = self.path / MARK
+        try:
+            claimed = mark.read_text(encoding="utf-8", errors="replace") if mark.exists() else None
+        except OSError as error:
+            raise Unusable(f"cannot read {self.path}: {error.strerror}") from None
+        if claimed != organization:
+            raise Unusable(f"{self.path} is no directory that this mirror's files were kept in")
+
     def sweep(self, kept: Collection[str]) -> dict[str, int]:
         """Remove what an ended run left half done, and contents that are nobody's any more. Gives
         the sizes of those that are kept, by their names."""

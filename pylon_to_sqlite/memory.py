@@ -7,6 +7,7 @@ from sqlite_utils import Database
 from pylon_to_sqlite.choice import Choice
 from pylon_to_sqlite.plan import Checkpoint, Comparison, fingerprint, restarted
 from pylon_to_sqlite.stream import Stream
+from pylon_to_sqlite.streams import BY_NAME
 from pylon_to_sqlite.transactions import Transactions
 
 # The name that the comparison of all issues has among the checkpoints.
@@ -34,6 +35,14 @@ class Memory:
         """Remember the checkpoint alone; `completed_at` where all of the stream has been read."""
         with self.transactions.one():
             self.note(stream, checkpoint, completed_at)
+
+    def restart(self) -> None:
+        """Have the next run read everything again, in its scope, whatever has been read."""
+        for (name,) in self.db.execute("SELECT stream FROM _pylon_checkpoints").fetchall():
+            if name in BY_NAME:
+                stream = BY_NAME[name]
+                self.note(stream, restarted(self.checkpoint(stream)))
+        self.db.execute("DELETE FROM _pylon_children")
 
     def has_been_read(self, stream: Stream) -> bool:
         """Whether all of the stream was read once."""

@@ -69,5 +69,5 @@ def _endings(db: Database) -> None:
 
 @MIGRATIONS(name="5")
 def _left_out(db: Database) -> None:
-    """Nothing has changed its place; but earlier versions do not know what is to be left out of a
-    file, and would write it."""
+    """New tables need no step. But a version that does not know what is to be left out of a file,
+    or who is to be forgotten, would mirror it all again, so it is to leave the file alone."""

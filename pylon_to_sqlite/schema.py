@@ -223,6 +223,15 @@ BOOKKEEPING: Mapping[str, str] = {
         is_sure INTEGER NOT NULL,
         is_awaited INTEGER NOT NULL
     """,
+    # What was forgotten, and stays out: ids of records, hashes of addresses and files, and issues
+    # whose "bodies" stay out. `because` is the key of the record or address that was named.
+    "_pylon_forgotten": """
+        stream TEXT NOT NULL,
+        key TEXT NOT NULL,
+        because TEXT NOT NULL,
+        forgotten_at TEXT NOT NULL,
+        PRIMARY KEY (key, stream, because)
+    """,
     # Full-text indexes that may still hold words which are gone from their tables.
     "_pylon_unpurged": """
         name TEXT PRIMARY KEY

@@ -49,6 +49,8 @@ class Status:
     left_out: list[str]
     """What is left out of the records, in sentences."""
     streams: list[StreamStatus]
+    forgotten: int = 0
+    """How many contacts, accounts, issues and addresses were named to be kept out."""
 
 
 def status_of(path: Path, now: str) -> Status:
@@ -65,9 +67,19 @@ def status_of(path: Path, now: str) -> Status:
                 [*choice.custom_objects],
                 choice.left_out(),
                 [_stream(connection, stream, choice.is_on(stream), now) for stream in STREAMS],
+                _forgotten(connection),
             )
     except sqlite3.Error as error:
         raise Unusable(f"cannot read {path}: {error}") from None
+
+
+def _forgotten(connection: sqlite3.Connection) -> int:
+    there = "SELECT 1 FROM sqlite_master WHERE name = '_pylon_forgotten'"
+    if connection.execute(there).fetchone() is None:
+        # An earlier version made the file.
+        return 0
+    sql = "SELECT count(*) FROM _pylon_forgotten WHERE key = because"
+    return int(connection.execute(sql).fetchone()[0])
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,11 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from pylon_to_sqlite import attachments, bodies, history, requesters, tombstones
+from pylon_to_sqlite import attachments, bodies, history, requesters, tombstones, unlisted
 from pylon_to_sqlite.attachments import Attachments
 from pylon_to_sqlite.choice import Choice
 from pylon_to_sqlite.erase import erase
+from pylon_to_sqlite.forgotten import Forgotten
 from pylon_to_sqlite.layout import lay_out
 from pylon_to_sqlite.memory import Memory
 from pylon_to_sqlite.plan import Checkpoint, Window, iso, moment, read_again_at
@@ -50,7 +51,8 @@ class Store:
     def __init__(self, path: str) -> None:
         self.db = Database(sqlite3.connect(path, timeout=BUSY_SECONDS))
         self.tables = Tables(self.db)
-        self.transactions = Transactions(self.db.conn, self.tables.forget_types)
+        self.forgotten = Forgotten(self.db)
+        self.transactions = Transactions(self.db.conn, self._rolled_back)
         self.runs = Runs(self.db, self.transactions)
         self.attachments = Attachments(self.db, self.transactions)
         self.memory = Memory(self.db, self.transactions)
@@ -111,14 +113,8 @@ class Store:
         return counts
 
     def unlisted(self, stream: Stream, before: str) -> list[str]:
-        """Keys to look up: of records only known by reference, and of those that were found so
-        and have not been asked for since `before`."""
-        found = self.db.execute(
-            f"SELECT id FROM {stream.name} WHERE placeholder = 1 AND deleted_at IS NULL"
-            " UNION SELECT key FROM _pylon_unlisted WHERE stream = :stream AND asked_at < :before",
-            {"stream": stream.name, "before": before},
-        )
-        return [row[0] for row in found]
+        """Keys to look up by id, but for those that were asked for since `before`."""
+        return unlisted.unlisted(self.db, stream, before)
 
     def is_placeholder(self, stream: Stream, key: str) -> bool:
         """Whether the record of this key is only known by reference."""
@@ -129,30 +125,18 @@ class Store:
         """A record that was asked for by its id."""
         with self.transactions.one():
             counts = self._write(stream, [rows], now)
+            # What was forgotten is not there, and not to be asked for again.
             self.db.execute(
-                "INSERT OR REPLACE INTO _pylon_unlisted VALUES (?, ?, ?)",
+                f"INSERT OR REPLACE INTO _pylon_unlisted SELECT ?1, id, ?3 FROM {stream.name}"
+                " WHERE id = ?2",
                 [stream.name, rows.row["id"], now],
             )
         return counts
 
     def nobody(self, stream: Stream, key: str, now: str) -> int:
-        """There is no record of this id: what stands for it is marked. Gives how many live ones
-        are gone (0, 1). It is asked for once more another day, for one answer may be wrong."""
+        """There is no record of this id; gives how many live ones are gone (0, 1)."""
         with self.transactions.one():
-            is_known = self._one(f"SELECT deleted_at FROM {stream.name} WHERE id = ?", key)
-            self.db.execute(
-                "DELETE FROM _pylon_unlisted WHERE stream = ? AND key = ?", [stream.name, key]
-            )
-            if not (is_known and is_known[0]):
-                self.db.execute(
-                    "INSERT INTO _pylon_unlisted VALUES (?, ?, ?)", [stream.name, key, now]
-                )
-            self.db.execute(
-                f"UPDATE {stream.name} SET deleted_at = :now, synced_at = :now"
-                " WHERE id = :key AND placeholder = 1 AND deleted_at IS NULL",
-                {"key": key, "now": now},
-            )
-            return tombstones.mark_one(self.db, stream, key, now)
+            return unlisted.nobody(self.db, stream, key, now)
 
     def begin_walk(self, stream: Stream) -> None:
         """From here on what is committed is what the stream's list holds."""
@@ -344,7 +328,11 @@ class Store:
 
     def _write(self, stream: Stream, batch: Sequence[Rows], now: str) -> Counts:
         table = TABLES[stream.name]
-        batch = [self.privacy.of(stream, rows) for rows in _newest(stream, batch)]
+        batch = self.forgotten.kept(stream, _newest(stream, batch), now)
+        batch = [self.privacy.of(stream, rows) for rows in batch]
+        if self.privacy.pseudonyms:
+            # A file that holds pseudonyms alone knows who is forgotten by these.
+            batch = self.forgotten.kept(stream, batch, now)
         if stream is ISSUES and self.privacy.public_only:
             batch = bodies.withhold(self.db, batch)
         keys = [str(rows.row[table.key[0]]) for rows in batch]
@@ -379,6 +367,10 @@ class Store:
     def _decide_requesters(self, now: str, keys: Sequence[str] | None) -> None:
         with_email = "contacts.email" not in self.privacy.withheld
         requesters.decide(self.db, now, keys, with_email=with_email)
+
+    def _rolled_back(self) -> None:
+        self.tables.forget_types()
+        self.forgotten.doubt()
 
     def _forget_children(self, stream: Stream, parent: str) -> None:
         self.db.execute(

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from conftest import FakeClock
 from desk import Desk, open_issue
 from fetching import contents, fetch
+from forgetful import forget_it
 from hypothesis import given
 from hypothesis import strategies as st
 from mirroring import ALL, DAY, die, errors, rows, sync
@@ -567,3 +568,44 @@ def test_status_tells_what_is_left_out(path: Path, desk: Desk, api: Api, clock: 
     assert "Private notes are left out" in told
     assert "Left out: accounts.custom_fields, contacts.email." in told
     assert "E-mail addresses are replaced by pseudonyms." in told
+
+
+# With forget.
+
+
+def test_who_is_forgotten_by_address_is_found_behind_a_pseudonym(
+    path: Path, desk: Desk, api: Api, clock: FakeClock
+) -> None:
+    contact = desk.workspace.add("contacts", name="Ada", email="ada@aardvark.example")
+    html = "<p>Ask Ada@aardvark.example</p>"
+    desk.workspace.reply(desk.issues[0], html=html, author=desk.contacts[0])
+    desk.workspace.open_issue(title="Mine", body_html="<p>Help.</p>", requester=contact)
+    clock.sleep(DAY)
+    sync(path, api, clock, pseudonymize=True)
+    before = held(path)
+    done = forget_it(path, "contact", "ada@aardvark.example")
+    assert {name: done.plan.rows[name] for name in ("contacts", "issues")} == {
+        "contacts": 1,
+        "issues": 1,
+    }
+    assert done.plan.replaced == {"issue_messages": 2}
+    after = held(path)
+    for options in ({}, {"full": True}, {"pseudonymize": False}, {"full": True}):
+        clock.sleep(DAY)
+        assert errors(sync(path, api, clock, **options)) == {}
+        assert len(held(path)["contacts"]) == len(before["contacts"]) - 1
+        assert found_in(path, b"ada@aardvark", b"Ada@aardvark") == []
+    assert len(after["issues"]) == len(held(path)["issues"]) == len(before["issues"]) - 1
+
+
+def test_who_has_no_address_in_the_file_is_to_be_named_by_id(
+    path: Path, desk: Desk, api: Api, clock: FakeClock
+) -> None:
+    sync(path, api, clock, exclude=["contacts.email"])
+    address = next(one.fields["email"] for one in desk.workspace.listed("contacts"))
+    with pytest.raises(Unusable, match="give the contact's id"):
+        forget_it(path, "contact", address)
+    assert forget_it(path, "contact", desk.contacts[0]).plan.rows["contacts"] == 1
+    clock.sleep(DAY)
+    assert errors(sync(path, api, clock)) == {}
+    assert rows(path, "SELECT 1 FROM contacts WHERE id = ?", [desk.contacts[0]]) == []
