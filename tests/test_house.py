@@ -35,7 +35,7 @@ FLOORS = (
     SQL,
     (
         *("choice", "plan", "rows", "limits", "address", "reach", "full_text", "endings"),
-        "views",
+        *("bodies", "exchange", "secrecy", "views"),
     ),
     (
         *("schema", "streams", "support_streams", "further_streams", "optional_streams", "stream"),
@@ -92,6 +92,7 @@ BESIDE = {
     ("children", "reading"),
     ("walks", "reading"),
     ("choice", "plan"),
+    ("plan", "exchange"),
     ("memory", "transactions"),
     ("erase", "drift"),
     ("erase", "layout"),
