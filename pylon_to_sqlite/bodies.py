@@ -16,7 +16,8 @@ from typing import Any, NamedTuple, NoReturn
 BYTES, BYTES_A_RECORD = 32 * 2**20, 32 * 2**10
 VALUES, VALUES_A_RECORD = 200_000, 800
 MOST_RECORDS = 999
-# Records come to about 10. Python's own bound differs by version, SQLite's is 1,000.
+# Records come to about 10. Twice as deep is refused at the latest: Python's own bound differs by
+# version, SQLite's is 1,000.
 DEEPEST = 200
 # Python reads a number in a time that grows with the square of its digits, and none of more than
 # 4,300; what is longer than this is kept as text.

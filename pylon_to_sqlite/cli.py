@@ -207,7 +207,7 @@ def sync(
         inspect(db)
 
         def ask(is_first: bool) -> tuple[Client, Wishes]:
-            client, _ = client_of(token, auth, api_url)
+            client, _ = client_of(token, auth, api_url, show.warning)
             client.share = share
             return client, Wishes(
                 streams,

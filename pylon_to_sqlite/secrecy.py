@@ -12,10 +12,10 @@ PART = 12
 # A shorter secret may be a word of any text, as "sandbox" is.
 SHORTEST = 16
 
-# A sign as it is, or as %41, \u0041, \x41, &#65; or &#x41; say it.
+# A sign as it is, or as %41, \u0041, \x41, &#65;, &#x41; or, of some, \/ say it.
 _SIGN = re.compile(
     r"%([0-9a-fA-F]{2})|\\+u00([0-9a-fA-F]{2})|\\+x([0-9a-fA-F]{2})|&#[xX]0*([0-9a-fA-F]{1,2});"
-    r"|&#0*([0-9]{1,3});|.",
+    r"|&#0*([0-9]{1,3});|\\+([\"'/])|.",
     re.DOTALL,
 )
 
@@ -71,8 +71,9 @@ class Secret:
 def _said(match: re.Match[str]) -> str:
     if match.lastindex is None:
         return match[0]
-    code = int(match[match.lastindex], 10 if match.lastindex == 5 else 16)
-    return chr(code)
+    if match.lastindex == 6:
+        return match[6]
+    return chr(int(match[match.lastindex], 10 if match.lastindex == 5 else 16))
 
 
 def _in_base64(text: str) -> set[str]:

@@ -56,6 +56,7 @@ BESIDE = {
     ("cli", "running"),
     ("cli", "upkeep"),
     ("connecting", "display"),
+    ("connecting", "exits"),
     ("running", "display"),
     ("running", "journal"),
     ("upkeep", "connecting"),

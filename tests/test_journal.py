@@ -33,6 +33,7 @@ FIELDS = {
         *("seconds", "seconds_waited", "failed", "compared", "erased", "unpurged", "attachments"),
     },
     "error": {"message", "exit_status"},
+    "warning": {"message"},
 }
 WORDS = ("late payer", "Quarry", "Zoë", "Question 1", TOKEN)
 
@@ -51,6 +52,7 @@ def run(api: Api, desk: Desk, path: Path, monkeypatch: pytest.MonkeyPatch) -> It
             env = {"PYLON_API_URL": server.url, "PYLON_API_TOKEN": token}
             result = CliRunner().invoke(cli, arguments, env=env)
             assert result.exception is None or isinstance(result.exception, SystemExit)
+            assert "mistake in pylon-to-sqlite" not in result.output
             return result
 
         yield invoke
