@@ -1,11 +1,13 @@
 """Where Pylon's API is, and what may be sent there: addresses, paths and tokens."""
 
+from ipaddress import ip_address, ip_network
 from urllib.parse import unquote, urlsplit
 
 from pylon_to_sqlite.errors import Unauthorized, Unusable
 
 US = "https://api.usepylon.com"
 EU = "https://api.eu.usepylon.com"
+LOOPBACK = ip_network("127.0.0.0/8")
 
 
 def url_of(token: str) -> str:
@@ -17,8 +19,7 @@ def checked_url(url: str) -> str:
     """An address that a token may be sent to: https, or http on this machine. Raises Unusable."""
     try:
         parts = urlsplit(url)
-        local = parts.hostname in ("localhost", "127.0.0.1", "::1")
-        fine = parts.scheme == "https" or (local and parts.scheme == "http")
+        fine = parts.scheme == "https" or (parts.scheme == "http" and _is_here(parts.hostname))
         # An odd port raises; a name, a query or a fragment in it would not be an address alone.
         fine = fine and bool(parts.hostname) and parts.port != 0 and not set(url) & set(" \\#?@")
         fine = fine and url.isascii() and url.isprintable()
@@ -27,6 +28,16 @@ def checked_url(url: str) -> str:
     if not fine:
         raise Unusable(f"{url!r} is no address for Pylon's API: it must begin with https://")
     return url.rstrip("/")
+
+
+def _is_here(host: str | None) -> bool:
+    """Whether this names the machine itself, beyond doubt: 0x7f.1 is for others to know."""
+    if host in ("localhost", "::1"):
+        return True
+    try:
+        return ip_address(host or "") in LOOPBACK
+    except ValueError:
+        return False
 
 
 def checked_token(token: str) -> str:

@@ -5,11 +5,24 @@ from datetime import datetime, timezone
 from http import HTTPStatus
 from typing import Any, NamedTuple, NoReturn
 
-from pylon_to_sqlite.errors import PylonError, Unexpected
-from pylon_to_sqlite.plan import Page, Request, iso
+from pylon_to_sqlite import decoding
+from pylon_to_sqlite.address import EU, US
+from pylon_to_sqlite.errors import (
+    Gone,
+    PylonError,
+    Refused,
+    Unauthorized,
+    Unavailable,
+    Unexpected,
+)
+from pylon_to_sqlite.exchange import Page, Request
+from pylon_to_sqlite.limits import told_to_wait
+from pylon_to_sqlite.plan import iso
 from pylon_to_sqlite.text import clean
 
 LONGEST_CURSOR = 10_000
+LONGEST_WORDS = 500
+_TRANSIENT = frozenset([408, 425])
 
 
 class Reply(NamedTuple):
@@ -34,6 +47,68 @@ class Passing(Exception):
         super().__init__(str(then))
         self.then = then
         self.wait = wait
+
+
+def payload_of(
+    request: Request, reply: Reply, server_now: float, api_url: str
+) -> Mapping[str, Any]:
+    """The object that an answer is. Raises what a refusal or another shape means, Passing where it
+    may be over on the next try, TooLarge for more than was asked for."""
+    where = f"{request.method} {request.path}"
+    payload = None
+    try:
+        payload = decoding.parsed(reply.body, decoding.bounds_of(request.most))
+    except ValueError:
+        pass
+    except decoding.TooDeep:
+        if reply.status < 300:
+            raise Unexpected(f"{where}: the answer is nested too deep") from None
+    except decoding.TooLarge:
+        if reply.status < 300:
+            raise
+    if reply.status >= 300:
+        _raise_status(where, reply, payload, server_now, api_url)
+    if payload is None:
+        kind = "HTML" if reply.body.lstrip()[:1] == b"<" else "no JSON"
+        raise Passing(Unexpected(f"{where}: the answer is {kind}"))
+    if not isinstance(payload, Mapping):
+        raise Unexpected(f"{where}: the answer is no object but a {type(payload).__name__}")
+    if payload.get("errors"):
+        raise Refused(f"{where}: {words_of(payload)}", status=400)
+    return payload
+
+
+def _raise_status(
+    where: str, reply: Reply, payload: object, server_now: float, api_url: str
+) -> NoReturn:
+    status = reply.status
+    words = f"{where}: {status} {words_of(payload) or reply.reason}".rstrip()
+    if status == 401:
+        raise Unauthorized(_unauthorized(payload, api_url), status=status)
+    if status in (404, 410) and not is_pylons(payload):
+        # A proxy's page says nothing of what Pylon has.
+        raise Passing(Unavailable(f"{words}: the answer is not Pylon's", status=status))
+    if status in (404, 410):
+        raise Gone(words, status=status)
+    if status >= 500 or status in _TRANSIENT:
+        wait = told_to_wait(reply.headers, server_now)
+        raise Passing(Unavailable(words, status=status), wait)
+    if status < 400:
+        raise Unexpected(f"{words}: redirects are not followed", status=status)
+    raise Refused(words, status=status)
+
+
+def _unauthorized(payload: object, api_url: str) -> str:
+    said = words_of(payload)
+    if isinstance(payload, Mapping) and payload.get("code") == "wrong_region_token":
+        other = US if api_url == EU else EU
+        return (
+            f"this token belongs to another region than {api_url} ({said}): use --api-url {other}"
+        )
+    return (
+        f"Pylon does not accept the token ({said or '401'}): an admin can create one"
+        " in Pylon under Settings > API; then run pylon-to-sqlite auth"
+    )
 
 
 def page_of(request: Request, payload: Mapping[str, Any], reply: Reply) -> Page:
@@ -96,8 +171,5 @@ def words_of(payload: object) -> str:
     words = ": ".join(filter(None, [str(payload.get("code") or ""), "; ".join(said)]))
     request_id = payload.get("request_id")
     # What goes on a terminal and into the file is cleaned, whatever the server sent.
-    return clean(f"{words} (request_id {request_id})" if request_id else words)
-
-
-def no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
+    words = f"{words} (request_id {request_id})" if request_id else words
+    return clean(words)[:LONGEST_WORDS]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +17,11 @@ class Token(NamedTuple):
 
     value: str
     source: str
+    warning: str = ""
+    """What should be mended about where it is kept."""
+
+    def __repr__(self) -> str:
+        return f"Token(from {self.source})"
 
 
 def load(path: Path) -> Token:
@@ -27,7 +33,7 @@ def load(path: Path) -> Token:
             "there is no token: set PYLON_API_TOKEN, or run pylon-to-sqlite auth, which asks for"
             f" one and keeps it in {path}"
         )
-    return Token(token, str(path))
+    return Token(token, str(path), _warning_of(path))
 
 
 def save(path: Path, token: str) -> None:
@@ -43,6 +49,16 @@ def save(path: Path, token: str) -> None:
         beside.replace(path.resolve())
     except OSError as error:
         raise Unusable(f"cannot write to {path}: {error.strerror}") from None
+
+
+def _warning_of(path: Path) -> str:
+    try:
+        is_open = os.name == "posix" and path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH)
+    except OSError:
+        return ""
+    if not is_open:
+        return ""
+    return f"other users of this machine can read the token in {path}: chmod 600 {path}"
 
 
 def _read(path: Path) -> dict[str, Any]:

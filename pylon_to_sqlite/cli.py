@@ -216,7 +216,7 @@ def sync(
         left_out, taken_in = check_hidden(db, exclude, include)
 
         def ask(is_first: bool) -> tuple[Client, Wishes]:
-            client, _ = client_of(token, auth, api_url)
+            client, _ = client_of(token, auth, api_url, show.warning)
             client.share = share
             return client, Wishes(
                 streams,

@@ -1,33 +1,32 @@
 """The only HTTP: one Request in, one Page out, retries inside. Knows no streams and no SQL."""
 
-import json
 import random
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any, NamedTuple, NoReturn, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import httpx
 
+from pylon_to_sqlite import decoding
 from pylon_to_sqlite.address import EU, US, checked_path, checked_token, checked_url
 from pylon_to_sqlite.answers import (
     Passing,
     Reply,
-    is_pylons,
-    no_constant,
     page_of,
+    payload_of,
     record_of,
-    words_of,
 )
 from pylon_to_sqlite.errors import (
-    Gone,
+    PylonError,
     Refused,
     Unauthorized,
     Unavailable,
     Unexpected,
     Unusable,
 )
+from pylon_to_sqlite.exchange import Page, Request, smaller
 from pylon_to_sqlite.limits import (
     MINUTE,
     PROBE,
@@ -38,16 +37,17 @@ from pylon_to_sqlite.limits import (
     http_date,
     told_to_wait,
 )
-from pylon_to_sqlite.plan import Page, Request, iso
+from pylon_to_sqlite.plan import iso
+from pylon_to_sqlite.secrecy import Secret
 from pylon_to_sqlite.text import clean
 
 TRIES = 5
-# Far more than 999 issues need; an answer that goes on and on is cut off.
-MAX_BYTES = 256 * 2**20
+# An answer that goes on and on is cut off.
 MAX_SECONDS = 600.0
 MAX_WAIT = 3600.0
 MAX_PAUSE = 300.0
-LONGEST_WORDS = 500
+# What a library says of an answer may hold much of it.
+LONGEST_WORDS = 200
 SHORTEST_WAIT = 1.0
 
 # A page of 999 issues has been seen to take 18 s.
@@ -58,8 +58,8 @@ FIRST = httpx.Timeout(connect=4.0, read=8.0, write=4.0, pool=None)
 FIRST_TRIES_END = 6.0
 FIRST_SECONDS = 12.0
 
-_TRANSIENT = frozenset([408, 425])
 _T = TypeVar("_T")
+Read = Callable[[Request, Mapping[str, Any], Reply], _T]
 
 
 class Me(NamedTuple):
@@ -92,7 +92,7 @@ class Client:
     for an allowance.
     """
 
-    token: str
+    token: str = field(repr=False)
     api_url: str
     transport: httpx.BaseTransport | None = None
     clock: Clock = field(default_factory=Clock)
@@ -103,6 +103,7 @@ class Client:
     waited: float = 0.0
 
     def __post_init__(self) -> None:
+        self._secret = Secret(checked_token(self.token))
         self.api_url = checked_url(self.api_url)
         self._lock = threading.Lock()
         self._allowances: dict[tuple[str, str], Allowance] = {}
@@ -111,8 +112,9 @@ class Client:
         self._waited_until = 0.0
         self._told_until: dict[str, float] = {}
         headers = {
-            "Authorization": f"Bearer {checked_token(self.token)}",
+            "Authorization": f"Bearer {self.token}",
             "Accept": "application/json",
+            "Accept-Encoding": decoding.ACCEPTED,
             # An edge cache has been seen to serve older pages.
             "Cache-Control": "no-cache",
             "User-Agent": "pylon-to-sqlite",
@@ -157,49 +159,65 @@ class Client:
         except Refused as error:
             raise Unauthorized(f"Pylon does not let this token in: {error}") from None
         user = data.get("user")
-        if not isinstance(data.get("id"), str) or not data["id"]:
+        if not isinstance(data.get("id"), str) or not 0 < len(data["id"]) <= LONGEST_WORDS:
             raise Unexpected(
                 f"GET /me on {self.api_url} names no organisation. Is this Pylon's API?"
             )
         email = user.get("email") if isinstance(user, Mapping) else None
-        return Me(
-            clean(data["id"]), clean(str(data.get("name") or "")), clean(str(email or "")) or None
-        )
+        name = clean(str(data.get("name") or ""))[:LONGEST_WORDS]
+        email = clean(str(email or ""))[:LONGEST_WORDS] or None
+        return Me(clean(data["id"]), self._secret.hide(name), email and self._secret.hide(email))
 
     def fetch(self, request: Request) -> Page:
         """One page of a list or search. Raises any of the errors but Unusable and Busy."""
         if request.is_for_one:
             return Page([self.record(request)])
-        return self._tried(request, lambda payload, reply: page_of(request, payload, reply))
+        return self._tried(request, page_of, may_shrink=True)
 
     def record(self, request: Request, *, first: bool = False) -> Mapping[str, Any]:
         """The one record that `request` names."""
-        return self._tried(request, lambda payload, _: record_of(request, payload), first=first)
+        return self._tried(
+            request, lambda asked, payload, _: record_of(asked, payload), first=first
+        )
 
     def raw(self, request: Request) -> Mapping[str, Any]:
         """The whole answer, unwrapped."""
-        return self._tried(request, lambda payload, _: payload)
+        return self._tried(request, lambda _, payload, __: payload)
 
     def look(self, request: Request) -> Page:
         """One page of whatever the path answers; a single record is a page of one."""
 
-        def read(payload: Mapping[str, Any], reply: Reply) -> Page:
+        def read(asked: Request, payload: Mapping[str, Any], reply: Reply) -> Page:
             data = payload.get("data")
-            return Page([data]) if isinstance(data, Mapping) else page_of(request, payload, reply)
+            return Page([data]) if isinstance(data, Mapping) else page_of(asked, payload, reply)
 
         return self._tried(request, read)
 
     def _tried(
-        self,
-        request: Request,
-        read: Callable[[Mapping[str, Any], Reply], _T],
-        *,
-        first: bool = False,
+        self, request: Request, read: Read[_T], *, first: bool = False, may_shrink: bool = False
     ) -> _T:
-        """The one retry mechanism: passing faults a few times, a 429 for as long as it takes."""
+        """What `read` makes of the answer. Too large an answer is asked for in smaller pages, where
+        that may be."""
         method, path = request.method, checked_path(request.path)
         if method != "GET" and not (method == "POST" and path.endswith("/search")):
             raise Unexpected(f"{method} {path} is not sent: this client only reads")
+        while True:
+            try:
+                return self._persistently(request, read, first)
+            except decoding.TooLarge as excess:
+                fewer = smaller(request) if may_shrink else None
+                if fewer is None:
+                    raise Unexpected(
+                        f"{method} {path}: the answer is over {excess}, more than what was asked"
+                        " for can fill"
+                    ) from None
+                request = fewer
+            except PylonError as error:
+                error.args = (self._secret.hide(str(error)),)
+                raise
+
+    def _persistently(self, request: Request, read: Read[_T], first: bool) -> _T:
+        """The one retry mechanism: passing faults a few times, a 429 for as long as it takes."""
         began = self.clock.steady()
         refused_since: float | None = None
         refusals = tries = 0
@@ -213,7 +231,8 @@ class Client:
                     self._note_refusal(request, reply, refusals, refused_since)
                     continue
                 refused_since = None
-                return read(self._payload(request, reply), reply)
+                payload = payload_of(request, reply, self._server_now(reply), self.api_url)
+                return read(request, payload, reply)
             except Passing as fault:
                 tries += 1
                 backoff = 2.0 ** (tries - 1) * (1 + random.random() / 4)
@@ -222,7 +241,7 @@ class Client:
                 late = first and self.clock.steady() + pause - began > FIRST_TRIES_END
                 if tries >= TRIES or late or pause > MAX_PAUSE:
                     raise fault.then from None
-                self.on_wait(request.template, pause, str(fault))
+                self.on_wait(request.template, pause, self._secret.hide(str(fault)))
                 self.clock.sleep(pause)
 
     def _sent(self, request: Request, ticket: Ticket, first: bool) -> Reply:
@@ -236,16 +255,10 @@ class Client:
                 reply = self._exchange(request, url, PATIENT)
         except BaseException as error:
             allowance.failed()
-            if isinstance(error, httpx.ConnectError):
-                raise Passing(Unavailable(f"cannot reach {self.api_url}: {error}")) from None
-            if isinstance(error, httpx.InvalidURL | UnicodeError):
-                where = f"{self.api_url}{path}"[:120]
-                raise Unusable(f"{where!r} is no address of Pylon's API: {error}") from None
-            if isinstance(error, httpx.HTTPError):
-                # str() of a timeout is often empty.
-                what = str(error) or type(error).__name__
-                raise Passing(Unavailable(f"{method} {path}: no answer ({what})")) from None
-            raise
+            meant = self._meant(request, error)
+            if meant is error:
+                raise
+            raise meant from None
         if reply.date is not None:
             self._ahead = reply.date - self.clock.now()
         if reply.status != 429:
@@ -257,6 +270,23 @@ class Client:
         self.on_answer(Answer(method, path, reply.status))
         return reply
 
+    def _meant(self, request: Request, error: BaseException) -> BaseException:
+        """What the failure of an exchange is to those who asked."""
+        where = f"{request.method} {request.path}"
+        if isinstance(error, httpx.ConnectError):
+            return Passing(Unavailable(f"cannot reach {self.api_url}: {error}"))
+        if isinstance(error, httpx.InvalidURL | UnicodeError):
+            address = f"{self.api_url}{request.path}"[:120]
+            return Unusable(f"{address!r} is no address of Pylon's API: {error}")
+        if isinstance(error, decoding.Compressed):
+            odd = str(error)[:LONGEST_WORDS]
+            return Unexpected(f"{where}: the answer is compressed by {odd!r}, unasked")
+        if isinstance(error, httpx.HTTPError | decoding.Torn):
+            # str() of a timeout is often empty.
+            what = str(error)[:LONGEST_WORDS] or type(error).__name__
+            return Passing(Unavailable(f"{where}: no answer ({what})"))
+        return error
+
     def _exchange(self, request: Request, url: str, timeout: httpx.Timeout) -> Reply:
         with self._http.stream(
             request.method,
@@ -265,20 +295,22 @@ class Client:
             json=request.body if request.method == "POST" else None,
             timeout=timeout,
         ) as response:
-            return self._whole(response, MAX_SECONDS)
+            body = self._whole(response, decoding.bounds_of(request.most))
+            date = http_date(response.headers.get("date", ""))
+            return Reply(response.status_code, response.headers, body, date)
 
-    def _whole(self, response: httpx.Response, seconds: float) -> Reply:
-        """The answer with its body, unless that has no end in sight."""
+    def _whole(self, response: httpx.Response, bounds: decoding.Bounds) -> bytes:
+        """The body of an answer, unless that has no end in sight."""
         began = self.clock.steady()
         body = bytearray()
-        for chunk in response.iter_bytes():
+        # As it comes: httpx would decompress whatever the header names, without bounds.
+        assert isinstance(response.stream, httpx.SyncByteStream)
+        encoding = response.headers.get("content-encoding", "")
+        for chunk in decoding.decompressed(response.stream, encoding, bounds):
             body += chunk
-            if len(body) > MAX_BYTES:
-                raise Unexpected(f"{response.url.path}: the answer is over {MAX_BYTES:,} bytes")
-            if self.clock.steady() - began > seconds:
-                raise httpx.ReadTimeout(f"not complete after {seconds:.0f} s")
-        date = http_date(response.headers.get("date", ""))
-        return Reply(response.status_code, response.headers, bytes(body), date)
+            if self.clock.steady() - began > MAX_SECONDS:
+                raise httpx.ReadTimeout(f"not complete after {MAX_SECONDS:.0f} s")
+        return self._secret.taken_out(bytes(body))
 
     def _take(self, request: Request) -> Ticket:
         """Wait until the endpoint's allowance has room for this request."""
@@ -324,57 +356,6 @@ class Client:
 
     def _server_now(self, reply: Reply) -> float:
         return self.clock.now() + self._ahead if reply.date is None else reply.date
-
-    def _payload(self, request: Request, reply: Reply) -> Mapping[str, Any]:
-        try:
-            payload = json.loads(reply.body, parse_constant=no_constant)
-        except (ValueError, RecursionError):
-            payload = None
-        where = f"{request.method} {request.path}"
-        if reply.status >= 300:
-            self._raise_status(where, reply, payload)
-        if payload is None:
-            kind = "HTML" if reply.body.lstrip()[:1] == b"<" else "no JSON"
-            raise Passing(Unexpected(f"{where}: the answer is {kind}"))
-        if not isinstance(payload, Mapping):
-            raise Unexpected(f"{where}: the answer is no object but a {type(payload).__name__}")
-        if payload.get("errors"):
-            raise Refused(f"{where}: {self._said(payload)}", status=400)
-        return payload
-
-    def _raise_status(self, where: str, reply: Reply, payload: object) -> NoReturn:
-        status = reply.status
-        words = f"{where}: {status} {self._said(payload) or reply.reason}".rstrip()
-        if status == 401:
-            raise Unauthorized(self._unauthorized(payload), status=status)
-        if status in (404, 410) and not is_pylons(payload):
-            # A proxy's page says nothing of what Pylon has.
-            raise Passing(Unavailable(f"{words}: the answer is not Pylon's", status=status))
-        if status in (404, 410):
-            raise Gone(words, status=status)
-        if status >= 500 or status in _TRANSIENT:
-            wait = told_to_wait(reply.headers, self._server_now(reply))
-            raise Passing(Unavailable(words, status=status), wait)
-        if status < 400:
-            raise Unexpected(f"{words}: redirects are not followed", status=status)
-        raise Refused(words, status=status)
-
-    def _said(self, payload: object) -> str:
-        """Pylon's words for people, without the token, should it repeat it."""
-        return words_of(payload).replace(self.token, "…")[:LONGEST_WORDS]
-
-    def _unauthorized(self, payload: object) -> str:
-        if isinstance(payload, Mapping) and payload.get("code") == "wrong_region_token":
-            other = US if self.api_url == EU else EU
-            return (
-                f"this token belongs to another region than {self.api_url} ({self._said(payload)}):"
-                f" use --api-url {other}"
-            )
-        said = self._said(payload) or "401"
-        return (
-            f"Pylon does not accept the token ({said}): an admin can create one"
-            " in Pylon under Settings > API; then run pylon-to-sqlite auth"
-        )
 
 
 def _within(seconds: float, call: Callable[[], _T]) -> _T:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,13 +10,19 @@ import click
 
 from pylon_to_sqlite.display import Display
 from pylon_to_sqlite.errors import Unauthorized
+from pylon_to_sqlite.exits import keep_secret
 
 if TYPE_CHECKING:
     from pylon_to_sqlite.client import Client
 
 
-def client_of(token: str | None, auth: Path, api_url: str | None) -> tuple[Client, str]:
-    """A client, and where its token came from."""
+def client_of(
+    token: str | None,
+    auth: Path,
+    api_url: str | None,
+    warn: Callable[[str], None] | None = None,
+) -> tuple[Client, str]:
+    """A client, and where its token came from. What should be mended about that, `warn` takes."""
     from pylon_to_sqlite.auth import load
 
     if token == "" and is_given("token"):
@@ -23,7 +30,9 @@ def client_of(token: str | None, auth: Path, api_url: str | None) -> tuple[Clien
     if token:
         source = "--token" if is_given("token") else "PYLON_API_TOKEN"
     else:
-        token, source = load(auth)
+        token, source, warning = load(auth)
+        if warning:
+            (warn or Display(False, False).warning)(warning)
     return connected(token, api_url), source
 
 
@@ -33,6 +42,7 @@ def connected(token: str, api_url: str | None) -> Client:
     from pylon_to_sqlite.client import Client
 
     token = token.strip()
+    keep_secret(token)
     client = Client(token, api_url or url_of(token))
     client.on_wait = Display(False, False).waiting
     return client

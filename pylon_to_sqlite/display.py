@@ -37,6 +37,8 @@ SETTLED = 5.0
 # A shorter wait before the first page of a stream needs no line of its own.
 LONG_WAIT = 3.0
 BAR = 10
+LONGEST_NAME = 120
+MOST_DRIFT = 50
 
 
 def shown(text: str) -> str:
@@ -49,7 +51,7 @@ def shown(text: str) -> str:
 
 def table(rows: Sequence[Sequence[object]]) -> str:
     """Rows as lines of aligned columns; numbers to the right, nothing where there is nothing."""
-    cells = [["" if one is None else str(one) for one in row] for row in rows]
+    cells = [["" if one is None else shown(str(one)) for one in row] for row in rows]
     widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
     lines = []
     for row, values in zip(cells, rows, strict=True):
@@ -170,6 +172,7 @@ class Display:
         self._drawn = 0.0
         self._working: dict[str, tuple[Progress, float]] = {}
         self._waits: dict[str, tuple[float, str]] = {}
+        self._warned: set[str] = set()
 
     def began(self, db: Path) -> None:
         """A run begins, which nobody needs to be told who started it."""
@@ -198,14 +201,14 @@ class Display:
             is_silent = self.quiet or self.brief
             if seconds >= LONG_WAIT and not is_at_work and not is_silent:
                 # Nothing else would tell why nothing happens.
-                self._line(f"{shown(template)}: waits {_span(seconds)}: {shown(why)}")
+                self._line(f"{template}: waits {_span(seconds)}: {why}")
             self._refresh()
 
     def answered(self, answer: Answer) -> None:
         """Pylon answered a request."""
         if self.verbose:
             with self._lock:
-                self._line(f"{answer.method} {shown(answer.path)} {answer.status}")
+                self._line(f"{answer.method} {answer.path} {answer.status}")
 
     def result(self, result: Result) -> None:
         """A stream ended."""
@@ -215,11 +218,11 @@ class Display:
             if self.brief:
                 return
             if result.error:
-                self._line(f"{name}: failed: {shown(result.error)}")
+                self._line(f"{name}: failed: {result.error}")
             elif self.quiet:
                 return
             elif result.missing:
-                self._line(f"{name}: not available: {shown(result.missing)}")
+                self._line(f"{name}: not available: {result.missing}")
             else:
                 more = f"; Pylon gives {result.stream.limit:,} only" if result.is_cut_off else ""
                 self._line(f"{name}: {counted(result.counts.new, result.counts.changed)}{more}")
@@ -230,19 +233,21 @@ class Display:
             if outcome.gathered and outcome.gathered.error and not self.brief:
                 self._line(_gathered(outcome.gathered))
             return
-        for drift in outcome.drift:
+        for drift in outcome.drift[:MOST_DRIFT]:
             self._line(_drifted(drift))
+        if len(outcome.drift) > MOST_DRIFT:
+            self._line(f"… and {len(outcome.drift) - MOST_DRIFT:,} more, in _pylon_fields")
         if self.brief:
             return
         total = outcome.counts
         self._line(
-            f"{shown(outcome.me.name)}: {counted(total.new, total.changed)}, {total.gone:,} gone;"
+            f"{outcome.me.name}: {counted(total.new, total.changed)}, {total.gone:,} gone;"
             f" {requests:,} requests in {_span(took)},"
             f" {_span(waited)} of waiting for the rate limit"
         )
         found = outcome.compared
         if found.error:
-            self._line(f"Comparing all issues: {shown(found.error)}")
+            self._line(f"Comparing all issues: {found.error}")
         elif found.issues:
             self._line(
                 f"Compared {found.issues:,} issues: {found.gone:,} gone, {found.changed:,} had"
@@ -257,7 +262,7 @@ class Display:
         if outcome.unpurged:
             self._line(
                 "Words that were changed or deleted may still be in the file"
-                f" ({shown(outcome.unpurged)}): the next run removes them."
+                f" ({outcome.unpurged}): the next run removes them."
             )
         failed = [result.stream.name for result in outcome.results if result.error]
         if failed:
@@ -272,14 +277,18 @@ class Display:
             state = "well again"
         elif health.failures > 1:
             state = f"failing, {health.failures:,} times in a row"
-        self._line(
-            f"{health.at} {state}: {shown(health.detail)}; next at {health.next_at.split('T')[1]}"
-        )
+        self._line(f"{health.at} {state}: {health.detail}; next at {health.next_at.split('T')[1]}")
+
+    def warning(self, sentence: str) -> None:
+        """Something should be mended, but stops nothing. It is told once."""
+        if sentence not in self._warned and not self.quiet:
+            self._warned.add(sentence)
+            self._line(f"Warning: {sentence}")
 
     def ended(self, sentence: str, status: int) -> None:
         """The program ends early, or because it was told to."""
         if status not in (0, MORE_TO_DO):
-            self._line(f"Error: {shown(sentence)}")
+            self._line(f"Error: {sentence}")
         elif not (status == 0 and self.quiet):
             self._line(sentence)
 
@@ -288,7 +297,7 @@ class Display:
         if self.moves and now - self._drawn > REDRAW:
             self._drawn = now
             width = shutil.get_terminal_size().columns
-            text = "  ".join(self._lanes(now, brief=True))
+            text = shown("  ".join(self._lanes(now, brief=True)))
             self._print(f"\r\x1b[K{text[: width - 1]}")
         elif not self.moves and not self.quiet and now - self._said > HEARTBEAT:
             self._said = now
@@ -308,7 +317,8 @@ class Display:
 
     def _line(self, text: str) -> None:
         self._clear()
-        self._print(text + "\n")
+        # Whatever was put into it, and whoever forgot that it is a stranger's.
+        self._print(shown(text) + "\n")
 
     def _clear(self) -> None:
         if self.moves and self._drawn:
@@ -345,7 +355,7 @@ def _state(progress: Progress, took: float, why: str, brief: bool) -> str:
 
 def _drifted(drift: Drift) -> str:
     """Such as: Changed in Pylon: issues.number is text where a number was; it is kept as it is."""
-    field = shown(f"{drift.table}.{drift.column}")
+    field = shown(f"{drift.table}.{drift.column}"[:LONGEST_NAME])
     if drift.change == "new":
         return f"New in Pylon: {field}"
     if drift.change == "type":

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
+import click
+
 from pylon_to_sqlite.display import Display
 from pylon_to_sqlite.endings import (
     BUSY,
@@ -18,11 +20,14 @@ from pylon_to_sqlite.endings import (
     ending_of,
 )
 from pylon_to_sqlite.errors import MoreToDo, PylonError
+from pylon_to_sqlite.secrecy import Secret
 
 __all__ = ["BUSY", "FAILED", "MORE_TO_DO", "NOT_AUTHORISED", "USAGE", "exit_statuses", "leave"]
 
 # Seconds that a worker may take to notice that the run is over.
 PATIENCE = 1.0
+# What an exception says may hold much of what it is about.
+LONGEST_WORDS = 300
 
 Tell = Callable[[str, int], None]
 """Takes a sentence and the exit status that goes with it."""
@@ -31,21 +36,60 @@ Tell = Callable[[str, int], None]
 @contextmanager
 def exit_statuses(stopped: str = "Stopped.", tell: Tell | None = None) -> Iterator[None]:
     """Turn each error into a sentence, told on stderr unless to another, and its exit status."""
-    tell = tell or Display(False, False).ended
+    told = tell or Display(False, False).ended
+
+    def tell_(sentence: str, status: int) -> None:
+        told(without_secrets(sentence), status)
+
     try:
         yield
+    except (click.ClickException, click.Abort, click.exceptions.Exit):
+        raise
     except PylonError as error:
         status = ending_of(error).exit_status
-        tell(str(error), status)
+        tell_(str(error), status)
         leave(status)
     except OSError as error:
         # Such as a full disk behind standard output, which would fail again at the very end.
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - stays open to the very end
-        tell(error.strerror or str(error), FAILED)
+        tell_(error.strerror or str(error), FAILED)
         leave(FAILED)
     except (KeyboardInterrupt, MoreToDo):
-        tell(stopped, MORE_TO_DO)
+        tell_(stopped, MORE_TO_DO)
         leave(MORE_TO_DO)
+    except MemoryError:
+        tell_("there is not enough memory. What was committed stays", FAILED)
+        leave(FAILED)
+    except Exception as error:
+        tell_(mistake(error), FAILED)
+        leave(FAILED)
+
+
+def mistake(error: Exception) -> str:
+    """A mistake of this program's own as a sentence, with all that its traceback tells of where;
+    what is in variables, customers' words or a token, is nobody's business."""
+    from traceback import extract_tb
+
+    frames = extract_tb(error.__traceback__)
+    where = ", ".join(f"{os.path.basename(one.filename)}:{one.lineno}" for one in frames)
+    what = f"{type(error).__name__}: {str(error)[:LONGEST_WORDS]}"
+    return f"{what} (at {where}). This is a mistake in pylon-to-sqlite: please report this line"
+
+
+_secrets: list[Secret] = []
+
+
+def keep_secret(token: str) -> None:
+    """From here on, nothing that ends the program shows this: an error may come from anywhere, and
+    who tells of it does not know what is in it."""
+    _secrets[:] = [Secret(token)]
+
+
+def without_secrets(text: str) -> str:
+    """`text`, fit to be shown."""
+    for secret in _secrets:
+        text = secret.hide(text)
+    return text
 
 
 def leave(status: int) -> NoReturn:

@@ -36,6 +36,7 @@ class Journal:
         self.verbose = verbose and not quiet
         self._lock = threading.Lock()
         self._told: dict[str, float] = {}
+        self._warned: set[str] = set()
 
     def began(self, db: Path) -> None:
         """A run begins."""
@@ -112,6 +113,12 @@ class Journal:
         if not self.quiet or health.has_turned:
             told = {name: value for name, value in vars(health).items() if name != "at"}
             self._write("round", **told)
+
+    def warning(self, sentence: str) -> None:
+        """Something should be mended, but stops nothing. It is told once."""
+        if sentence not in self._warned and not self.quiet:
+            self._warned.add(sentence)
+            self._write("warning", message=sentence)
 
     def ended(self, sentence: str, status: int) -> None:
         """The program ends early, or because it was told to."""

@@ -2,15 +2,16 @@
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from functools import cache
 from hashlib import sha256
-from typing import Any, Literal, NamedTuple, TypeVar
-from urllib.parse import quote
+from typing import Any, NamedTuple, TypeVar
 
 from pylon_to_sqlite.errors import Unexpected
+from pylon_to_sqlite.exchange import Page as Page
+from pylon_to_sqlite.exchange import Request as Request
+from pylon_to_sqlite.exchange import path_segment as path_segment
 from pylon_to_sqlite.stream import PAGE, Link, Stream
 
 # A window begins this long before the watermark: payload times are cut to seconds, and others
@@ -27,8 +28,6 @@ MARGIN = timedelta(seconds=1)
 SMALLEST_SPAN = timedelta(days=1)
 GROWS_AFTER = timedelta(days=7)
 
-# Keys are UUIDs; an address has room for no more than some thousand signs.
-LONGEST_KEY = 500
 _PLACE = re.compile(r"\{\w+\}")
 
 ISO = "%Y-%m-%dT%H:%M:%SZ"
@@ -99,38 +98,6 @@ class Comparison(Saved):
     span: int | None = None
 
 
-@dataclass(frozen=True)
-class Request:
-    """One question to Pylon. `template` is the endpoint whose allowance it draws on."""
-
-    method: Literal["GET", "POST"]
-    path: str
-    template: str
-    params: Mapping[str, str | list[str]] = field(default_factory=dict)
-    body: Mapping[str, Any] | None = None
-    cursor: str | None = None
-    is_for_one: bool = False
-    """Whether a single record answers it, which then is a page of one."""
-    limit: int = 0
-    """Records a page that were asked for, 0 where the endpoint decides."""
-    is_cut_off: bool = False
-    """Whether a full page is all that is given, without a word of more."""
-
-
-@dataclass(frozen=True)
-class Page:
-    """One answer: its records as they came, and the cursor of the next page, if there is one."""
-
-    records: list[Any]
-    cursor: str | None = None
-    told_at: str | None = None
-    """When Pylon gave it, by its own clock: a cache can answer with an old one."""
-    is_silent: bool = False
-    """Whether it held no list at all, which may mean an empty one or a passing fault."""
-    is_bare: bool = False
-    """Whether it did not even say so, but had no word of data."""
-
-
 @cache
 def fingerprint(stream: Stream) -> str:
     """What a checkpoint of this stream depends on; where it differs, the stream starts over. The
@@ -198,13 +165,6 @@ def request_created(window: Window, cursor: str | None) -> Request:
     if cursor:
         params["cursor"] = cursor
     return Request("GET", "/issues", "/issues", params, cursor=cursor, limit=PAGE)
-
-
-def path_segment(key: str | None) -> str:
-    """A key as one segment of a path. Raises Unexpected where it could name another path."""
-    if not key or key in (".", "..") or len(key) > LONGEST_KEY:
-        raise Unexpected(f"a key that cannot be asked for: {str(key)[:80]!r}")
-    return quote(key, safe="")
 
 
 def _filter(

@@ -1,11 +1,14 @@
 """A record as Pylon gave it, to the rows that SQLite holds. Pure; loses no value it is given."""
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
+from hashlib import sha256
 from typing import Any, Literal, NamedTuple
 
 from pylon_to_sqlite.errors import Unexpected
+from pylon_to_sqlite.schema import SQL_TYPES
 from pylon_to_sqlite.stream import Column, Kind, Link, Stream
 from pylon_to_sqlite.streams import BY_NAME
 from pylon_to_sqlite.text import clean
@@ -13,6 +16,7 @@ from pylon_to_sqlite.values import (
     USUAL,
     Value,
     as_text,
+    changes,
     converted,
     is_unset,
     scalar,
@@ -24,8 +28,16 @@ Row = dict[str, Value]
 
 # Columns that the mirror writes itself; a field of such a name is stored beside them.
 OURS = ("synced_at", "deleted_at", "placeholder")
-_TAKEN = frozenset((*OURS, "rowid", "oid", "_rowid_"))
+# The column, a JSON object, of fields that have no room for one each.
+OTHERS = "other_fields"
+_TAKEN = frozenset((*OURS, OTHERS, "rowid", "oid", "_rowid_"))
 
+# So many fields of one name, but for the case of its letters, are told apart by what people read.
+FEW_NAMES = 4
+# Signs of a field's name in an error.
+LONGEST_SHOWN = 60
+
+_NUMERIC = frozenset(("integer", "boolean", "real"))
 _TIME_NAME = re.compile(r"(_at|_time|timestamp)$")
 _NOTHING: Record = {}
 # What a list inside a record is given as.
@@ -114,7 +126,10 @@ def rows_of(stream: Stream, record: object, given: Mapping[str, str] | None = No
     for name, value in (given or {}).items():
         # What a path names has no other answer; a parameter may be answered with more.
         if name == stream.owner or "{" in stream.path or row.get(name) is None:
-            row[name] = clean(value)
+            before, row[name] = row.get(name), clean(value)
+            if before is not None and str(before) != row[name]:
+                # Such as the issue that this one was merged into.
+                row[free(name, {one.lower() for one in row})] = before
     for name in stream.key:
         if row.get(name) is None or isinstance(record.get(name), (dict, list)):
             raise Unexpected(f"a record without its {name}: {_shown(record)}")
@@ -149,6 +164,7 @@ def _flat(
 ) -> Row:
     row: Row = dict.fromkeys(shape.columns)
     others = []
+    changed = []
     for name, value in record.items():
         if value is None:
             continue
@@ -161,6 +177,8 @@ def _flat(
             if type(value) not in USUAL[kind]:
                 told.expect(shape.table, column.name, USUAL[kind], value)
             row[column.name] = converted(kind, value)
+            if kind in _NUMERIC and changes(row[column.name], SQL_TYPES[kind]):
+                changed.append(column.name)
     for column, outer, last in shape.inner:
         holder = record
         for name in outer:
@@ -173,8 +191,14 @@ def _flat(
             row[column.name] = converted(column.kind, value)
             if column.refers:
                 told.references.append(_reference(column, holder))
-    for name, value in _unknown(record, shape.fields, set(others) - linked):
-        _keep(shape, row, name, value, told)
+    unknown = [*_unknown(record, shape.fields, set(others) - linked)]
+    if unknown or changed:
+        taken = {*shape.names, *(name.lower() for name in row)}
+        for name in changed:
+            # Such as 007, of which the column keeps 7.
+            _add(row, taken, name, str(row[name]))
+        for name, value in unknown:
+            _keep(shape, row, taken, name, value, told)
     return row
 
 
@@ -197,10 +221,12 @@ def _unknown(
                 yield f"{name}_{sub}", what
 
 
-def _keep(shape: _Shape, row: Row, name: str, value: object, told: _Told) -> None:
+def _keep(shape: _Shape, row: Row, taken: set[str], name: str, value: object, told: _Told) -> None:
     """Store a field nobody knew under its own name, or the nearest that is free."""
     if isinstance(value, dict) and set(value) == {"id"}:
         name, value = f"{name}_id", value["id"]
+        if is_unset(value):
+            return
     name = clean(name) or "_"
     kind: Kind = "time" if _TIME_NAME.search(name) else "text"
     stored = converted(kind, value) if isinstance(value, str) else scalar(value)
@@ -211,10 +237,24 @@ def _keep(shape: _Shape, row: Row, name: str, value: object, told: _Told) -> Non
         return
     if name in row and row[name] == stored:
         return
-    taken = shape.names | {other.lower() for other in row}
-    while name.lower() in taken:
-        name += "_"
-    row[name] = stored
+    _add(row, taken, name, stored)
+
+
+def _add(row: Row, taken: set[str], name: str, value: Value) -> None:
+    name = free(name, taken)
+    row[name] = value
+    taken.add(name.lower())
+
+
+def free(name: str, taken: Collection[str]) -> str:
+    """The name, or the nearest that is not taken by one in any case."""
+    found = name
+    for _ in range(FEW_NAMES):
+        if found.lower() not in taken:
+            return found
+        found += "_"
+    # A name of 20 letters can be written in a million ways.
+    return free(f"{found}{sha256(name.encode()).hexdigest()[:16]}", taken)
 
 
 def _reference(column: Column, holder: Record) -> Reference:
@@ -258,8 +298,12 @@ def _link_rows(link: Link, row: Row, value: Any, told: _Told) -> Iterator[Row]:
 
 def _link_items(link: Link, value: Any, told: _Told) -> Iterator[Row]:
     if link.shape == "custom_fields":
+        places: Counter[str] = Counter()
         for slug in sorted(value):
-            yield from _custom_field(link, slug, value[slug], told)
+            for one in _custom_field(link, slug, value[slug], told):
+                # What SQLite cannot hold of two slugs may be all that tells them apart.
+                yield {**one, "slug": (name := clean(slug)), "position": places[name]}
+                places[name] += 1
     elif link.shape == "values":
         column = link.columns[0]
         for item in value:
@@ -277,7 +321,8 @@ def _link_items(link: Link, value: Any, told: _Told) -> Iterator[Row]:
 
 
 def _custom_field(link: Link, slug: str, field: Any, told: _Told) -> Iterator[Row]:
-    """One row a value: of `values` where a field has several, else of `value`."""
+    """One row a value, but for its slug and place: of `values` where a field has several, else of
+    `value`."""
     if not isinstance(field, dict):
         told.expect(link.table, "value", _LINKED[link.shape], field)
         field = {"values": field} if isinstance(field, list) else {"value": field}
@@ -286,12 +331,13 @@ def _custom_field(link: Link, slug: str, field: Any, told: _Told) -> Iterator[Ro
     if field.get("value") not in values:
         values.append(field.get("value"))
     rest = {name: what for name, what in field.items() if name not in ("slug", "value", "values")}
-    position = 0
-    for value in values:
-        if not is_unset(value):
-            flat = _flat(_shape(link), {**rest, "value": value}, told)
-            yield {**flat, "slug": clean(slug), "position": position}
-            position += 1
+    if field.get("slug") != slug:
+        rest["slug"] = field.get("slug")
+    found = [value for value in values if not is_unset(value)]
+    if not (found or all(map(is_unset, rest.values()))):
+        found = [None]
+    for value in found:
+        yield _flat(_shape(link), {**rest, "value": value}, told)
 
 
 @cache
@@ -342,5 +388,6 @@ def _told_by(stream: Stream) -> Mapping[str, tuple[Column, ...]]:
 def _shown(value: object) -> str:
     """A record for an error message: its shape, never its words."""
     if isinstance(value, dict):
-        return "an object with " + (", ".join(sorted(map(repr, value))[:8]) or "nothing in it")
+        names = [repr(name[:LONGEST_SHOWN]) for name in sorted(value)[:8]]
+        return f"an object with {', '.join(names) or 'nothing in it'}"
     return f"a {type(value).__name__}"

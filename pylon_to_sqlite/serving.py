@@ -1,5 +1,6 @@
 """Datasette over a mirror, which its plugin describes; and that as metadata, for a file."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from pylon_to_sqlite.views import SCHEMA
 
 # Not `-m`: that would run a datasette.py of the directory one stands in.
 DATASETTE = "import sys; sys.path.remove(''); from pylon_to_sqlite.opening import main; main()"
+
+TOKEN = "PYLON_API_TOKEN"
 
 
 def metadata_of(path: Path) -> dict[str, Any]:
@@ -33,7 +36,9 @@ def serve(path: Path, arguments: Sequence[str]) -> int:
         pass
     command = [sys.executable, "-c", DATASETTE, str(path.resolve()), *arguments]
     # A session of its own, so that a signal reaches it once, whoever it was sent to.
-    process = subprocess.Popen(command, start_new_session=True)
+    # Without the token, which neither it nor the browser that it opens has a use for.
+    kept = {name: value for name, value in os.environ.items() if name != TOKEN}
+    process = subprocess.Popen(command, start_new_session=True, env=kept)
     is_ended: list[int] = []
 
     def end(number: int, _: object) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from pylon_to_sqlite import attachments, bodies, history, requesters, tombstones, unlisted
+from pylon_to_sqlite import attachments, history, issue_bodies, requesters, tombstones, unlisted
 from pylon_to_sqlite.attachments import Attachments
 from pylon_to_sqlite.choice import Choice
 from pylon_to_sqlite.erase import erase
@@ -165,7 +165,7 @@ class Store:
                 return Counts()
             again_at = read_again_at(parent.changed_at, read_at, belongs.again_after)
             if stream is ISSUE_MESSAGES and self.privacy.public_only:
-                batch = bodies.judge(self.db, parent, batch, again_at, now)
+                batch = issue_bodies.judge(self.db, parent, batch, again_at, now)
             counts = self._write(stream, batch, now)
             (own,) = {*table.key} - {stream.owner}
             kept = json.dumps([rows.row[own] for rows in batch])
@@ -174,7 +174,7 @@ class Store:
             params = {"parent": parent.key, "kept": kept}
             counts.gone = tombstones.mark(self.db, stream, missing, params, now)
             if stream is ISSUE_MESSAGES and self.privacy.public_only:
-                bodies.take_out(self.db, parent.key, now)
+                issue_bodies.take_out(self.db, parent.key, now)
             if stream is ISSUE_MESSAGES and (counts != Counts() or self.privacy.public_only):
                 written = [rows.row for rows in batch]
                 attachments.derive_children(self.db, parent.key, written, now)
@@ -301,7 +301,7 @@ class Store:
 
     def awaited(self) -> list[tuple[str, str | None]]:
         """Issues whose bodies may be written by now: their keys and when they were created."""
-        return bodies.awaited(self.db)
+        return issue_bodies.awaited(self.db)
 
     def erase(self, until: str, now: str) -> int:
         """Erase the records for good that were marked up to that time; gives how many."""
@@ -334,7 +334,7 @@ class Store:
             # A file that holds pseudonyms alone knows who is forgotten by these.
             batch = self.forgotten.kept(stream, batch, now)
         if stream is ISSUES and self.privacy.public_only:
-            batch = bodies.withhold(self.db, batch)
+            batch = issue_bodies.withhold(self.db, batch)
         keys = [str(rows.row[table.key[0]]) for rows in batch]
         before = history.watched(self.db, keys) if stream is ISSUES else {}
         new, changed = self.tables.upsert(table, [rows.row for rows in batch], now)

@@ -1,7 +1,6 @@
 """Rows into tables: what differs is written, what is the same is left alone. Knows no streams."""
 
 import json
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -10,24 +9,21 @@ from typing import Any, NamedTuple
 from sqlite_utils import Database
 
 from pylon_to_sqlite.drift import Drifts, added
-from pylon_to_sqlite.errors import Unexpected
 from pylon_to_sqlite.layout import columns_of, quoted
-from pylon_to_sqlite.rows import OURS, Drift, Row
+from pylon_to_sqlite.rows import OTHERS, OURS, Drift, Row, free
 from pylon_to_sqlite.schema import Table
 from pylon_to_sqlite.stream import Link
-from pylon_to_sqlite.values import Value
+from pylon_to_sqlite.values import Value, as_stored
 
-# SQLite's own limit.
-MAX_COLUMNS = 2000
+# What is beyond that has a column together: SQLite has room for 2,000, people for fewer, and names
+# of columns stand in every statement.
+MOST_COLUMNS = 1000
+LONGEST_NAME = 200
 
 Key = tuple[Value, ...]
 
 # What a column of this type gives back as it was.
 _NATIVE: Mapping[str, type] = {"TEXT": str, "INTEGER": int, "FLOAT": float}
-# A column of such a type gives back all as it was.
-_AS_IS = ("", "BLOB")
-
-_NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
 
 
 class Changes(NamedTuple):
@@ -145,7 +141,7 @@ class Tables:
             values, is_placeholder, deleted_at = there.get(key, ([None] * len(names), 1, None))
             unknown = {name for name, value in zip(names, values, strict=True) if value is None}
             if is_placeholder and not deleted_at and unknown & row.keys():
-                written = [_as_stored(row[name], types[name]) for name in row]
+                written = [as_stored(row[name], types[name]) for name in row]
                 writes.setdefault(tuple(row), []).append([*written, now])
         for columns, batch in writes.items():
             self.db.conn.executemany(_placeholder(table, columns), batch)
@@ -155,30 +151,39 @@ class Tables:
         to rows that write one in another case it is the same column."""
         mine = self._mine(table)
         for row in rows:
-            for name in sorted(row.keys() - mine):
-                value = row.pop(name)
-                if value is not None:
-                    row[self._column_for(table, name, row, value, now)] = value
+            if unknown := row.keys() - mine:
+                self._place(table, row, {name: row.pop(name) for name in sorted(unknown)}, now)
         if news := self._added(table):
             for row in rows:
                 for name in news & row.keys():
                     self._note_type(table, name, row[name], now)
         return tuple(name for name in self.types(table.name) if name in mine)
 
-    def _column_for(self, table: Table, name: str, row: Row, value: Value, now: str) -> str:
-        """The column of a field nobody knew, which is added unless it is there; beside a column
-        that the user has added under this name, and beside the row's other fields."""
-        mine = {one.lower(): one for one in self._mine(table)}
+    def _place(self, table: Table, row: Row, fields: Row, now: str) -> None:
+        """Give the fields of a row that nobody knew their columns, or one together where there is
+        no room for one each."""
         # Generated columns too, which table_info does not tell of.
-        there = self.db.execute(f"PRAGMA table_xinfo({quoted(table.name)})")
-        taken = {one[1].lower() for one in there} - mine.keys()
-        taken |= {one.lower() for one in row}
-        while name.lower() in taken:
-            name += "_"
-        if name.lower() not in mine:
-            self._add_column(table, name, value, now)
-            return name
-        return mine[name.lower()]
+        found = self.db.execute(f"PRAGMA table_xinfo({quoted(table.name)})").fetchall()
+        mine = {one.lower(): one for one in self._mine(table)}
+        # Columns that the user has added, and the row's other fields.
+        taken = {one[1].lower() for one in found} - mine.keys() | {one.lower() for one in row}
+        others: Row = {}
+        for name, value in fields.items():
+            if value is None:
+                continue
+            column = free(name, taken)
+            if column.lower() not in mine:
+                is_full = len(self.types(table.name)) >= MOST_COLUMNS and name != OTHERS
+                if is_full or len(name) > LONGEST_NAME:
+                    others[name] = value
+                    continue
+                self._add_column(table, column, value, now)
+                mine[column.lower()] = column
+            row[mine[column.lower()]] = value
+            taken.add(column.lower())
+        if others:
+            # In ASCII, and sorted, so that the same is seen to be the same.
+            self._place(table, row, {OTHERS: json.dumps(others, sort_keys=True)}, now)
 
     def _mine(self, table: Table) -> set[str]:
         """The columns that records fill: not what the user added, nor what the mirror decides."""
@@ -204,8 +209,6 @@ class Tables:
     def _add_column(self, table: Table, name: str, value: Value, now: str) -> None:
         # A number now may be text one day, such as "007".
         kind = "TEXT" if isinstance(value, str) else ""
-        if len(self.types(table.name)) >= MAX_COLUMNS:
-            raise Unexpected(f"more fields than {table.name} can have columns: {MAX_COLUMNS:,}")
         self.db.execute(f"ALTER TABLE {quoted(table.name)} ADD COLUMN {quoted(name)} {kind}")
         self.drifts.note(Drift(table.name, name, "new"), now)
         self.types(table.name)[name] = kind
@@ -230,34 +233,12 @@ class Tables:
         for row in rows:
             yield tuple(
                 [
-                    value if value is None or type(value) is native else _as_stored(value, one)
+                    value if value is None or type(value) is native else as_stored(value, one)
                     for value, native, one in zip(
                         map(row.get, columns), natives, types, strict=True
                     )
                 ]
             )
-
-
-def _as_stored(value: Value, sql_type: str) -> Value:
-    """`value` as a column of this type gives it back, so that the same is seen to be the same."""
-    if value is None or sql_type in _AS_IS:
-        return value
-    if isinstance(value, str):
-        if sql_type == "TEXT" or not _NUMBER.fullmatch(value):
-            return value
-        number = float(value)
-        if sql_type == "INTEGER" and re.fullmatch(r"\s*[+-]?\d{1,18}\s*", value):
-            return int(value)
-        return int(number) if sql_type == "INTEGER" and _is_whole(number) else number
-    if sql_type == "TEXT":
-        return str(value)
-    if sql_type == "FLOAT":
-        return float(value)
-    return int(value) if isinstance(value, float) and _is_whole(value) else value
-
-
-def _is_whole(number: float) -> bool:
-    return abs(number) < 2**53 and number.is_integer()
 
 
 @cache

@@ -1,6 +1,7 @@
 """A JSON value as SQLite holds it, by the kind of its column. Pure; loses nothing it is given."""
 
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
@@ -12,6 +13,9 @@ from pylon_to_sqlite.unsigned import all_unsigned, unsigned
 
 Value = str | int | float | None
 
+# A column of such a type gives back all as it was.
+_AS_IS = ("", "BLOB")
+_NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
 _UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", re.ASCII)
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d+)?([Zz]|[+-]\d\d:?\d\d)", re.ASCII)
 # Sorted, so that a map which comes in another order is not a change.
@@ -121,3 +125,34 @@ _FROM_TEXT: Mapping[Kind, Callable[[str], Value]] = {
 def as_text(value: object) -> str:
     """A key, whatever it is given as."""
     return str(converted("text", value))
+
+
+def as_stored(value: Value, sql_type: str) -> Value:
+    """`value` as a column of this type gives it back, so that the same is seen to be the same."""
+    if value is None or sql_type in _AS_IS:
+        return value
+    if isinstance(value, str):
+        if sql_type == "TEXT" or not _NUMBER.fullmatch(value):
+            return value
+        number = float(value)
+        if sql_type == "INTEGER" and re.fullmatch(r"\s*[+-]?\d{1,18}\s*", value):
+            return int(value)
+        return int(number) if sql_type == "INTEGER" and _is_whole(number) else number
+    if sql_type == "TEXT":
+        return str(value)
+    if sql_type == "FLOAT":
+        return float(value)
+    return int(value) if isinstance(value, float) and _is_whole(value) else value
+
+
+def _is_whole(number: float) -> bool:
+    return abs(number) < 2**53 and number.is_integer()
+
+
+def changes(value: Value, sql_type: str) -> bool:
+    """Whether a column of this type changes a value, as it does 007, or a number that is too
+    large."""
+    stored = as_stored(value, sql_type)
+    if isinstance(value, int) and isinstance(stored, float):
+        return not math.isfinite(stored) or int(stored) != value
+    return isinstance(value, str) and str(stored) != value

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlite_utils import Database
 
-from pylon_to_sqlite import attachments, bodies
+from pylon_to_sqlite import attachments, issue_bodies
 from pylon_to_sqlite.history import WATCHED
 from pylon_to_sqlite.layout import columns_of, quoted
 from pylon_to_sqlite.memory import Memory
@@ -59,7 +59,7 @@ def withdraw(
     for name in sorted(after.withheld - before.withheld):
         found.values += _empty(db, name, now)
     if after.public_only and not before.public_only:
-        found.notes, found.bodies = bodies.close(db, now)
+        found.notes, found.bodies = issue_bodies.close(db, now)
     if after.pseudonyms and not before.pseudonyms:
         found.values += _replace(db, after.pseudonyms, now)
     if found != Withdrawn():

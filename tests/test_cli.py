@@ -62,6 +62,7 @@ def run(url: str, api: Api) -> Run:
         result = CliRunner().invoke(cli, arguments, env=env, **options)
         assert result.exception is None or isinstance(result.exception, SystemExit)
         assert "Traceback" not in result.output
+        assert "mistake in pylon-to-sqlite" not in result.output
         assert TOKEN not in result.output
         assert (api.writes, api.strays) == ([], [])
         return result
@@ -165,6 +166,7 @@ def test_auth_keeps_no_token_that_pylon_does_not_accept(run: Run, token: str) ->
 def test_verify_auth_tells_whose_token_it_is(run: Run, api: Api, url: str, source: str) -> None:
     """The option goes before the environment, and that before the file; and it says which."""
     Path("auth.json").write_text(json.dumps({SECTION: {"token": TOKEN}}))
+    Path("auth.json").chmod(0o600)
     wrong = "pylon_api_wrong"
     if source == "--token":
         result = run("verify-auth", "--token", TOKEN, token=wrong)
@@ -329,6 +331,22 @@ def test_what_strangers_typed_cannot_move_the_cursor(run: Run, api: Api) -> None
     assert "\\x1b[2JZoë\\r\\n東" in run("verify-auth").stdout
     api.misbehave("custom", "/tags", status=400, body={"errors": ["\x1b]0;x\x07\nno"]})
     assert run("get", "/tags").stderr == ("Error: GET /tags: 400 \\x1b]0;x\\x07\\nno\n")
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o600])
+def test_a_token_that_others_can_read_is_warned_of_once(
+    run: Run, filled: Workspace, mode: int
+) -> None:
+    Path("auth.json").write_text(json.dumps({SECTION: {"token": TOKEN}}))
+    Path("auth.json").chmod(mode)
+    words = "other users of this machine can read the token in auth.json: chmod 600 auth.json"
+    is_told = mode != 0o600
+    told = run("verify-auth", token=None)
+    assert (told.exit_code, told.stderr) == (0, f"Warning: {words}\n" if is_told else "")
+    assert run("sync", "pylon.db", "tags", "--quiet", token=None).output == ""
+    events = run("sync", "pylon.db", "tags", "--log-json", token=None).stderr.splitlines()
+    warnings = [one for one in map(json.loads, events) if one["event"] == "warning"]
+    assert [one["message"] for one in warnings] == [words] * is_told
 
 
 # sync

@@ -156,7 +156,8 @@ def test_a_path_that_could_lead_elsewhere_is_never_sent(
 
 
 @pytest.mark.parametrize(
-    "url", [US, EU, "http://localhost:8001", "http://127.0.0.1", "http://[::1]:1"]
+    "url",
+    [US, EU, "http://localhost:8001", "http://127.0.0.1", "http://127.8.9.10:1", "http://[::1]:1"],
 )
 def test_a_token_may_go_over_https_or_to_this_machine(url: str) -> None:
     """https to anywhere and http to this machine are fine; a slash at the end is dropped."""
@@ -167,6 +168,9 @@ ADDRESSES = [
     *("http://api.usepylon.com", "http://localhost.evil.com", "http://127.0.0.1@evil.com"),
     *("http://127.0.0.1.evil.com", "ftp://localhost", "api.usepylon.com", "", "https://"),
     *("//api.usepylon.com", "file:///etc/passwd", "https://[::1", "https://[evil]", "https://a b"),
+    *("http://0x7f.0.0.1", "http://127.1", "http://2130706433", "http://0177.0.0.1"),
+    *("http://[::ffff:127.0.0.1]", "http://localhost.", "http://0.0.0.0", "http://128.0.0.1"),
+    *("http://127.0.0.1\\@evil.com", "http://localhost%2eevil.com", "http://loca\u2113host"),
     *("https://host:port", "https://host:99999", "https://host?x=", "https://host#", "https://h\n"),
 ]
 

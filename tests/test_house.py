@@ -15,8 +15,8 @@ NAME = PACKAGE.name
 # What the writer is made of, which speaks SQL.
 SQL = (
     "attachments",
-    "bodies",
-    *("drift", "erase", "forget", "forgotten", "history", "layout", "memory", "migrations"),
+    *("drift", "erase", "forget", "forgotten", "history", "issue_bodies", "layout"),
+    *("memory", "migrations"),
     *("purge", "requesters", "runs", "stale", "subjects", "tables", "tombstones"),
     *("transactions", "unlisted", "withdraw"),
 )
@@ -37,7 +37,7 @@ FLOORS = (
     SQL,
     (
         *("choice", "plan", "rows", "limits", "address", "reach", "full_text", "endings"),
-        *("belonging", "mentions", "privacy", "views"),
+        *("belonging", "decoding", "exchange", "mentions", "privacy", "secrecy", "views"),
     ),
     (
         *("schema", "streams", "support_streams", "further_streams", "optional_streams", "stream"),
@@ -61,6 +61,7 @@ BESIDE = {
     ("connecting", "display"),
     ("forget_command", "display"),
     ("forget_command", "exits"),
+    ("connecting", "exits"),
     ("running", "display"),
     ("running", "journal"),
     ("upkeep", "connecting"),
@@ -100,10 +101,10 @@ BESIDE = {
     ("choice", "plan"),
     ("choice", "privacy"),
     ("privacy", "rows"),
-    ("bodies", "purge"),
-    ("bodies", "stale"),
+    ("issue_bodies", "purge"),
+    ("issue_bodies", "stale"),
     ("withdraw", "attachments"),
-    ("withdraw", "bodies"),
+    ("withdraw", "issue_bodies"),
     ("withdraw", "history"),
     ("withdraw", "layout"),
     ("withdraw", "memory"),
@@ -111,6 +112,7 @@ BESIDE = {
     ("unlisted", "tombstones"),
     ("sync", "withheld"),
     ("withheld", "reading"),
+    ("plan", "exchange"),
     ("memory", "transactions"),
     ("forget", "attachments"),
     ("forget", "erase"),

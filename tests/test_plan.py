@@ -122,10 +122,8 @@ def test_a_search_is_spelt_exactly_as_pylon_reads_it(
     ("key", "segment"),
     [
         ("5f0c-1", "5f0c-1"),
-        ("a/b", "a%2Fb"),
-        ("../me", "..%2Fme"),
         ("a?b#c&d", "a%3Fb%23c%26d"),
-        ("a b\n", "a%20b%0A"),
+        ("a b", "a%20b"),
         ("100%", "100%25"),
         ("%2e%2e", "%252e%252e"),
         ("é", "%C3%A9"),
@@ -140,9 +138,16 @@ def test_a_key_is_one_segment_of_a_path(key: str, segment: str) -> None:
     assert asked.path == f"/issues/{segment}/messages"
 
 
-@pytest.mark.parametrize("key", [".", "..", "", None])
-def test_a_key_that_would_name_another_path_is_refused(key: str | None) -> None:
-    """No quoting keeps a server from understanding . and .. its own way."""
+@pytest.mark.parametrize(
+    "key",
+    [
+        *(".", "..", "", None, "a/b", "../me", "5/messages", "/", "a\\b", "a\n", "a\x00b"),
+        *("a\u202eb", "\ud800", "x" * 501, "x" * 100_000),
+    ],
+)
+def test_a_key_that_could_name_another_path_is_refused(key: str | None) -> None:
+    """No quoting keeps a server from understanding . and .. its own way, and many take %2F for a
+    slash."""
     with pytest.raises(Unexpected):
         path_segment(key)
     with pytest.raises(Unexpected):

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,28 @@ def test_a_field_nobody_knew_is_kept(field: dict[str, Any], column: dict[str, An
     assert extra("teams", **field) == column
 
 
+@pytest.mark.parametrize(
+    ("value", "beside"),
+    [
+        *((7, None), ("7", None), ("seven", None), (7.0, None), (0.5, None), (2**63 - 1, None)),
+        *(("007", "007"), (" 7", " 7"), ("1e3", "1e3"), (2**63, str(2**63)), ("7.0", "7.0")),
+    ],
+)
+def test_what_a_column_of_numbers_would_change_is_kept_beside_it(
+    value: Any, beside: str | None
+) -> None:
+    assert extra("issues", number=value).get("number_") == beside
+
+
+def test_fields_that_differ_in_case_alone_are_told_apart_however_many() -> None:
+    """By underscores as long as there are few: each more would be one sign longer for ever."""
+    names = ["".join(letters) for letters in product(*zip("moodswing", "MOODSWING", strict=True))]
+    found = extra("teams", **{name: name for name in names})
+    assert sorted(found.values()) == sorted(names)
+    assert len({name.lower() for name in found}) == len(names) == 512
+    assert max(map(len, found)) < 40
+
+
 def test_what_a_reference_says_beyond_the_record_it_names_is_kept() -> None:
     assert extra("contacts", account={"id": "a", "name": "Quarry", "since": 2020}) == {
         "account_since": 2020
@@ -134,7 +157,10 @@ def test_a_reference_that_comes_flat_fills_the_same_column() -> None:
 
 def test_the_parent_that_was_asked_for_is_the_parent() -> None:
     thread = {"id": "x", "issue_id": "merged-away"}
-    assert rows_of(BY_NAME["issue_threads"], thread, {"issue_id": "i"}).row["issue_id"] == "i"
+    got = rows_of(BY_NAME["issue_threads"], thread, {"issue_id": "i"}).row
+    assert (got["issue_id"], got["issue_id_"]) == ("i", "merged-away")
+    thread = {"id": "x", "issue_id": "i"}
+    assert "issue_id_" not in rows_of(BY_NAME["issue_threads"], thread, {"issue_id": "i"}).row
 
 
 def test_a_record_says_itself_what_it_is_a_field_of() -> None:
@@ -177,6 +203,8 @@ def test_a_link_that_comes_in_another_shape_is_kept_in_a_column() -> None:
         ({"value": "a", "values": ["a", "b"]}, ["a", "b"]),
         ({"value": "c", "values": ["a", "a"]}, ["a", "a", "c"]),
         ({"value": ""}, []),
+        ({"value": "", "slug": "a.b"}, []),
+        ({"value": "", "interpreted_value": "7"}, [None]),
         ({}, []),
         (None, []),
         ("a", ["a"]),
@@ -190,6 +218,13 @@ def test_custom_fields_are_one_row_a_value(field: Any, values: list[str]) -> Non
     assert [(one["slug"], one["position"], one["value"]) for one in found] == [
         ("a.b", position, value) for position, value in enumerate(values)
     ]
+
+
+def test_slugs_that_sqlite_cannot_tell_apart_lose_no_value() -> None:
+    record = {"id": "x", "custom_fields": {"a\x00": {"value": "1"}, "a\ufffd": {"value": "2"}}}
+    found = rows_of(BY_NAME["issues"], record).links["issue_custom_fields"]
+    kept = [(one["slug"], one["position"], one["value"]) for one in found]
+    assert kept == [("a\ufffd", 0, "1"), ("a\ufffd", 1, "2")]
 
 
 def test_custom_field_keeps_what_nobody_knew() -> None:
