@@ -54,6 +54,13 @@ def filled(table: str) -> str:
     return f"INSERT INTO {index_of(table)}({index_of(table)}) VALUES ('rebuild')"
 
 
+def is_here(connection: Connection, table: str) -> bool:
+    """Whether a table has its index, and that is this tool's and not somebody's own."""
+    sql = "SELECT sql FROM sqlite_master WHERE lower(name) = ?"
+    row = connection.execute(sql, [index_of(table)]).fetchone()
+    return row is not None and view_of(table) in str(row[0])
+
+
 def is_true(connection: Connection, table: str) -> bool:
     """Whether an index holds what it should, no more and no less, by SQLite's own check. To SQLite
     that is a write, though it writes nothing."""
