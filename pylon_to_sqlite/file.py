@@ -14,6 +14,8 @@ from pylon_to_sqlite.schema import BOOKKEEPING, EARLIER, FULL_TEXT, MIGRATED, TA
 _MAGIC = b"SQLite format 3\x00"
 # Steps of SQLite's between two looks at whether somebody has pressed Ctrl-C.
 NOTICE = 10_000
+# Who only looks whether a sync is at work holds the file for a moment too, so that is waited for.
+MOMENT = 0.5
 
 
 class Mirror(NamedTuple):
@@ -61,8 +63,8 @@ def create(path: Path) -> None:
 
 
 @contextmanager
-def held(path: Path) -> Iterator[None]:
-    """Hold `path` against other syncs. Raises Busy when one is running.
+def held(path: Path, patience: float = MOMENT) -> Iterator[None]:
+    """Hold `path` against syncs. Raises Busy when one is running.
 
     The lock is SQLite's own, on an empty file beside: it ends with its process, however that dies,
     and works wherever SQLite does. The file stays, for removing it would let two hold it.
@@ -70,13 +72,13 @@ def held(path: Path) -> Iterator[None]:
     beside = f"{path.resolve()}.lock"
     # SQLite would lock a file that it cannot write to against nobody.
     create(Path(beside))
-    with closing(sqlite3.connect(beside, timeout=0, isolation_level=None)) as lock:
+    with closing(sqlite3.connect(beside, timeout=patience, isolation_level=None)) as lock:
         try:
             lock.execute("BEGIN EXCLUSIVE")
         except sqlite3.Error as error:
             if "locked" not in str(error):
                 raise Unusable(f"cannot write to {beside}: {error}") from None
-            raise Busy(f"another sync is writing to {path}: nothing was done") from None
+            raise Busy(f"another sync, or doctor, holds {path}: nothing was done") from None
         yield
 
 
@@ -85,7 +87,7 @@ def is_held(path: Path) -> bool:
     if not Path(f"{path.resolve()}.lock").exists():
         return False
     try:
-        with held(path):
+        with held(path, patience=0):
             return False
     except (Busy, Unusable):
         return True
@@ -140,6 +142,9 @@ def _inspect_existing(path: Path, read_only: bool) -> Mirror | None:
             return _mirror(path, connection)
     except sqlite3.Error as error:
         raise Unusable(f"cannot read {path}: {error}") from None
+    except UnicodeDecodeError:
+        # What SQLite says of a schema that is damaged quotes it.
+        raise Unusable(f"cannot read {path}: malformed database schema") from None
 
 
 def _read_only(path: Path) -> sqlite3.Connection:
