@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
+import click
+
 from pylon_to_sqlite.display import Display
 from pylon_to_sqlite.endings import (
     BUSY,
@@ -29,8 +31,13 @@ Tell = Callable[[str, int], None]
 
 
 @contextmanager
-def exit_statuses(stopped: str = "Stopped.", tell: Tell | None = None) -> Iterator[None]:
-    """Turn each error into a sentence, told on stderr unless to another, and its exit status."""
+def exit_statuses(
+    stopped: str = "Stopped.",
+    tell: Tell | None = None,
+    crashed: Callable[[Exception], None] | None = None,
+) -> Iterator[None]:
+    """Turn each error into a sentence, told on stderr unless to another, and its exit status;
+    `crashed` is told what should not be, of which Python else tells."""
     tell = tell or Display(False, False).ended
     try:
         yield
@@ -46,6 +53,13 @@ def exit_statuses(stopped: str = "Stopped.", tell: Tell | None = None) -> Iterat
     except (KeyboardInterrupt, MoreToDo):
         tell(stopped, MORE_TO_DO)
         leave(MORE_TO_DO)
+    except (click.ClickException, click.Abort, click.exceptions.Exit):
+        raise
+    except Exception as error:
+        if crashed is None:
+            raise
+        crashed(error)
+        leave(FAILED)
 
 
 def leave(status: int) -> NoReturn:

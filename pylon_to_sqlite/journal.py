@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import threading
 import time
+import traceback
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pylon_to_sqlite.endings import MORE_TO_DO
+from pylon_to_sqlite.endings import FAILED, MORE_TO_DO
+from pylon_to_sqlite.saying import Voice
 
 if TYPE_CHECKING:
     from pylon_to_sqlite.client import Answer
@@ -35,6 +36,7 @@ class Journal:
         self.quiet = quiet
         self.verbose = verbose and not quiet
         self._lock = threading.Lock()
+        self._voice = Voice()
         self._told: dict[str, float] = {}
 
     def began(self, db: Path) -> None:
@@ -118,14 +120,16 @@ class Journal:
         if is_error or not self.quiet:
             self._write("error" if is_error else "stopped", message=sentence, exit_status=status)
 
+    def crashed(self, error: Exception) -> None:
+        """The program is at fault itself: where, but not with what, which may be somebody's."""
+        frames = traceback.extract_tb(error.__traceback__)
+        told = [f"{Path(one.filename).name}:{one.lineno} {one.name}" for one in frames]
+        message = f"a fault of pylon-to-sqlite ({type(error).__name__}): please report it"
+        self._write("error", message=message, exit_status=FAILED, traceback=told)
+
     def _write(self, event: str, **fields: Any) -> None:
         now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
         # In ASCII: no control character, and no line end but the last.
         line = json.dumps({"time": now.replace("+00:00", "Z"), "event": event, **fields})
         with self._lock:
-            try:
-                sys.stderr.write(line + "\n")
-                sys.stderr.flush()
-            except (OSError, ValueError):
-                # A reader that has gone is no reason to stop the work.
-                sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - stays open to the very end
+            self._voice.say(line + "\n")

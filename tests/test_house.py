@@ -25,7 +25,7 @@ FLOORS = (
     ("__main__",),
     (
         *("cli", "connecting", "display", "download_options", "exits", "journal", "opening"),
-        *("options", "running", "upkeep"),
+        *("options", "running", "saying", "upkeep"),
     ),
     (
         *("estimate", "run", "sync", "children", "walks", "lookups", "reconcile", "reading"),
@@ -56,6 +56,8 @@ BESIDE = {
     ("cli", "running"),
     ("cli", "upkeep"),
     ("connecting", "display"),
+    ("display", "saying"),
+    ("journal", "saying"),
     ("running", "display"),
     ("running", "journal"),
     ("upkeep", "connecting"),
@@ -131,8 +133,7 @@ OUTSIDE = {
         *("backup", "doctor", "examine", "full_text", "endings"),
     },
     "click": {
-        *("cli", "connecting", "display", "download_options", "exits", "opening", "options"),
-        "upkeep",
+        *("cli", "connecting", "download_options", "exits", "opening", "options", "upkeep"),
     },
     "datasette": {"opening"},
     "subprocess": {"serving"},
