@@ -109,7 +109,7 @@ def _beside(whole: Path) -> Iterator[Path]:
 
 
 def _copy(path: Path, part: Path) -> None:
-    with closing(file.opened(path)) as source:
+    with file.looked_at(path) as source:
         _check_whole(source, "it")
         source.execute("VACUUM INTO ?", [str(part)])
     with closing(file.opened(part, may_write=True)) as copy:

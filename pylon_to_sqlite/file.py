@@ -3,7 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -114,6 +114,26 @@ def opened(path: Path, *, may_write: bool = False) -> sqlite3.Connection:
     # A callback, so that a signal can end what takes long.
     connection.set_progress_handler(lambda: None, NOTICE)
     return connection
+
+
+def is_writable(path: Path) -> bool:
+    """Whether this user can, and SQLite can make what it needs beside."""
+    return os.access(path, os.W_OK) and os.access(path.resolve().parent, os.W_OK)
+
+
+@contextmanager
+def looked_at(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that cannot write, and leaves nothing beside the file that was not there."""
+    wal = Path(f"{path.resolve()}-wal")
+    was_open = wal.exists() and wal.stat().st_size > 0
+    try:
+        with closing(opened(path)) as connection:
+            yield connection
+    finally:
+        if not was_open and wal.exists() and is_writable(path):
+            # Who can only read cannot remove it either.
+            with suppress(sqlite3.Error), closing(opened(path, may_write=True)) as last:
+                last.execute("SELECT 1 FROM sqlite_master").fetchone()
 
 
 def damage(connection: sqlite3.Connection, pragma: str = "quick_check") -> list[str]:

@@ -30,6 +30,7 @@ FLOORS = (
     (
         *("estimate", "run", "sync", "children", "walks", "lookups", "reconcile", "reading"),
         *("gather", "status", "serving", "raw", "rounds", "backup", "doctor", "examine", "mend"),
+        "readable",
     ),
     ("client", "downloads", "folder", "answers", "lanes", "file", "auth", "metadata", "store"),
     SQL,
@@ -67,6 +68,8 @@ BESIDE = {
     ("doctor", "examine"),
     ("doctor", "mend"),
     ("mend", "examine"),
+    ("mend", "readable"),
+    ("examine", "readable"),
     ("exits", "display"),
     ("cli", "options"),
     ("cli", "download_options"),
@@ -130,7 +133,7 @@ OUTSIDE = {
     "sqlite_utils": {*SQL, "store"} - {"transactions"},
     "sqlite3": {
         *("file", "purge", "run", "status", "store", "transactions"),
-        *("backup", "doctor", "examine", "full_text", "endings"),
+        *("backup", "doctor", "examine", "full_text", "endings", "mend", "readable"),
     },
     "click": {
         *("cli", "connecting", "download_options", "exits", "opening", "options", "upkeep"),
