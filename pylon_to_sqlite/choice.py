@@ -1,5 +1,6 @@
 """What of a workspace a file mirrors: the streams that are on, and what of them. Pure."""
 
+import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -30,6 +31,17 @@ class Choice(Saved):
     public_only: bool = False
     excluded: Sequence[str] = ()
     pseudonyms: str = ""
+
+    @classmethod
+    def from_json(cls, text: str) -> "Choice":
+        """Raises ValueError or TypeError for what is none: nobody is to guess what was wished."""
+        state = json.loads(text)
+        for name, usual in vars(cls()).items():
+            given = state.get(name, usual) if isinstance(state, dict) else None
+            are_words = isinstance(given, list) and all(isinstance(one, str) for one in given)
+            if not ((are_words and isinstance(usual, tuple)) or type(given) is type(usual)):
+                raise ValueError(f"{name} is {given!r}")
+        return cls(**{name: state[name] for name in vars(cls()) if name in state})
 
     def with_wishes(
         self,

@@ -207,7 +207,8 @@ def sync(
 
     show = Journal(quiet, verbose) if log_json else Display(quiet, verbose, brief=every is not None)
     stopped = "Stopped. What was read is committed; run it again to go on."
-    with exit_statuses("Stopped. Nothing was written." if dry_run else stopped, show.ended):
+    stopped = "Stopped. Nothing was written." if dry_run else stopped
+    with exit_statuses(stopped, show.ended):
         if every is not None and dry_run:
             raise click.UsageError("--every is for runs, and --dry-run is none")
         check_choice(streams, everything, skip, since)

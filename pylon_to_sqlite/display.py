@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 import threading
@@ -12,9 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from pylon_to_sqlite.endings import MORE_TO_DO
+from pylon_to_sqlite.saying import Voice
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -168,6 +166,7 @@ class Display:
         self.verbose = verbose and not quiet
         self.moves = bool(sys.stderr and sys.stderr.isatty()) and not quiet
         self._lock = threading.Lock()
+        self._voice = Voice()
         self._said = time.monotonic()
         self._drawn = 0.0
         self._working: dict[str, tuple[Progress, float]] = {}
@@ -298,7 +297,7 @@ class Display:
             self._drawn = now
             width = shutil.get_terminal_size().columns
             text = shown("  ".join(self._lanes(now, brief=True)))
-            self._print(f"\r\x1b[K{text[: width - 1]}")
+            self._voice.say(f"\r\x1b[K{text[: width - 1]}")
         elif not self.moves and not self.quiet and now - self._said > HEARTBEAT:
             self._said = now
             for line in self._lanes(now, brief=False):
@@ -318,19 +317,12 @@ class Display:
     def _line(self, text: str) -> None:
         self._clear()
         # Whatever was put into it, and whoever forgot that it is a stranger's.
-        self._print(shown(text) + "\n")
+        self._voice.say(shown(text) + "\n")
 
     def _clear(self) -> None:
         if self.moves and self._drawn:
-            self._print("\r\x1b[K")
+            self._voice.say("\r\x1b[K")
             self._drawn = 0.0
-
-    def _print(self, text: str) -> None:
-        try:
-            click.echo(text, err=True, nl=False)
-        except (OSError, ValueError):
-            # A reader that has gone, as with `| head`, is no reason to stop the work.
-            sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - stays open to the very end
 
 
 def _least(cost: Cost) -> str:

@@ -8,9 +8,10 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from pylon_to_sqlite import file
@@ -23,6 +24,8 @@ from pylon_to_sqlite.store import Store
 
 # A -wal that is larger is emptied by no sync: something reads the file all the time.
 LARGEST_WAL = 64 * 2**20
+# What is mended may bring to light what is wrong behind it.
+PASSES = 3
 # Seconds that two clocks may differ by, and a time be ahead where only this machine's is known.
 APART = 60.0
 AHEAD = timedelta(hours=1)
@@ -41,85 +44,100 @@ def diagnose(
     organization = None
     try:
         mirror = file.inspect(path, must_exist=True)
-        if mirror is None:
-            raise Unusable(f"{path} holds no mirror of a Pylon workspace")
-        organization = mirror.organization_id
+        if mirror is not None:
+            organization = mirror.organization_id
     except Unusable as error:
         if not path.is_file() or not path.stat().st_size:
             raise
         is_torn = "cannot read" in str(error) or "no SQLite database" in str(error)
         broken = [Finding("mirror", "wrong", str(error), TORN if is_torn else "")]
-    with _held(path, must_be=mend) as is_alone:
+    else:
+        if mirror is None:
+            raise Unusable(f"{path} holds no mirror of a Pylon workspace")
+    with file.held(path) if mend else nullcontext():
+        is_alone = mend or not file.is_held(path)
         around, latest = _pylon(ask, organization, now)
 
         def found() -> list[Finding]:
-            inside = broken or _looked_into(path, latest, is_alone=is_alone)
+            inside = broken or _looked_into(path, latest, is_alone=is_alone, has_lock=mend)
             here = [_mode(path), _lock(path, is_alone), *inside, _wal(path, is_alone)]
             return [*here, _space(path), *around]
 
-        before = found()
-        wrong = {one.check for one in before if one.state == "wrong" and one.can_mend}
-        if not mend or not wrong:
-            return before
-        _mend(path, wrong, now, latest)
-        after = found()
-    mended = wrong - {one.check for one in after if one.state == "wrong"}
-    done = [replace(one, state="mended") for one in before if one.check in mended]
-    return done + [one for one in after if one.check not in mended]
+        findings, mended = found(), list[Finding]()
+        for _ in range(PASSES if mend else 0):
+            wrong = _to_mend(findings)
+            if not wrong:
+                break
+            _mend(path, wrong, now, latest)
+            before, findings = findings, found()
+            left = {one.check for one in findings if one.state == "wrong"}
+            mended += [
+                replace(one, state="mended")
+                for one in before
+                if one.state == "wrong" and one.check not in left
+            ]
+    named = {one.check for one in mended}
+    return mended + [one for one in findings if one.check not in named or one.state == "wrong"]
 
 
-@contextmanager
-def _held(path: Path, *, must_be: bool) -> Iterator[bool]:
-    """Whether no sync is at work, and none can begin meanwhile; no lock is made for looking."""
-    with ExitStack() as stack:
-        is_alone = True
-        if must_be:
-            stack.enter_context(file.held(path))
-        elif Path(f"{path.resolve()}.lock").exists():
-            try:
-                stack.enter_context(file.held(path))
-            except (Busy, Unusable):
-                is_alone = False
-        yield is_alone
+def _to_mend(findings: list[Finding]) -> set[str]:
+    """The checks that found what can be mended: in a file with torn pages only who may read it."""
+    wrong = {one.check for one in findings if one.state == "wrong" and one.can_mend}
+    return wrong & {"mode"} if any(one.remedy == TORN for one in findings) else wrong
 
 
-def _looked_into(path: Path, latest: str, *, is_alone: bool) -> list[Finding]:
-    wal = Path(f"{path.resolve()}-wal")
-    was_open = wal.exists() and wal.stat().st_size > 0
-    may_write = is_alone and os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+def _looked_into(path: Path, latest: str, *, is_alone: bool, has_lock: bool) -> list[Finding]:
+    deeply = partial(_deeply, path, has_lock)
     try:
-        with closing(file.opened(path)) as connection, ExitStack() as stack:
-            deep = None
-            if may_write:
-                deep = stack.enter_context(closing(file.opened(path, may_write=True)))
-                # Else it does not count as one that has the file open.
-                deep.execute("SELECT 1 FROM sqlite_master").fetchone()
-            if deep is None:
-                # A snapshot, for a sync may write meanwhile.
-                connection.execute("BEGIN")
-            found = [*examine(Examined(connection, deep, latest))]
-            if not was_open:
-                # Then the last to close removes the -wal that this has made.
-                connection.close()
-            return found
+        with file.looked_at(path) as connection:
+            # A snapshot, for a sync may write meanwhile.
+            connection.execute("BEGIN")
+            return [*examine(Examined(connection, latest, is_alone, deeply))]
+    except UnicodeDecodeError:
+        return [Finding("mirror", "wrong", f"cannot read {path}: malformed schema", TORN)]
     except sqlite3.Error as error:
+        if "interrupted" in str(error):
+            raise KeyboardInterrupt from None
         todo = "" if isinstance(error, sqlite3.OperationalError) else TORN
         return [Finding("mirror", "wrong", f"cannot read {path}: {error}", todo)]
 
 
+@contextmanager
+def _deeply(path: Path, has_lock: bool) -> Iterator[sqlite3.Connection | None]:
+    """A connection that could write, while no sync is at work and none can begin; None where there
+    can be none. No lock is made for looking."""
+    with ExitStack() as stack:
+        deep = None
+        if file.is_writable(path):
+            with suppress(Busy, Unusable):
+                if not has_lock and Path(f"{path.resolve()}.lock").exists():
+                    stack.enter_context(file.held(path))
+                deep = stack.enter_context(closing(file.opened(path, may_write=True)))
+        yield deep
+
+
 def _mode(path: Path) -> Finding:
-    open_to = [one for one in _files(path) if one.stat().st_mode & 0o077]
+    modes = {one: found.st_mode & 0o777 for one in _files(path) if (found := _stat(one))}
+    open_to = {one: mode for one, mode in modes.items() if mode & 0o077}
     if not open_to:
         return Finding("mode", "ok", "nobody but its owner can read it")
-    modes = ", ".join(f"{one} has mode {one.stat().st_mode & 0o777:04o}" for one in open_to)
-    message = f"others can read customers' words: {modes}"
-    return Finding("mode", "wrong", message, f"chmod 600 {open_to[0]}, or --mend", can_mend=True)
+    told = ", ".join(f"{one} has mode {mode:04o}" for one, mode in open_to.items())
+    message = f"others can read customers' words: {told}"
+    remedy = f"chmod 600 {' '.join(map(str, open_to))}, or --mend"
+    return Finding("mode", "wrong", message, remedy, can_mend=True)
 
 
 def _files(path: Path) -> list[Path]:
     whole = path.resolve()
-    beside = (Path(f"{whole}{suffix}") for suffix in ("", "-wal", "-shm"))
-    return [one for one in beside if one.exists()]
+    return [Path(f"{whole}{suffix}") for suffix in ("", "-wal", "-shm")]
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    """None where it is not there, or no longer: a sync that ends takes its -wal along."""
+    try:
+        return path.stat()
+    except OSError:
+        return None
 
 
 def _lock(path: Path, is_alone: bool) -> Finding:
@@ -133,7 +151,8 @@ def _lock(path: Path, is_alone: bool) -> Finding:
 
 def _wal(path: Path, is_alone: bool) -> Finding:
     wal = Path(f"{path.resolve()}-wal")
-    size = wal.stat().st_size if wal.exists() else 0
+    there = _stat(wal)
+    size = there.st_size if there else 0
     if size <= LARGEST_WAL or not is_alone:
         return Finding("wal", "ok", f"{_size(size)} wait in the -wal")
     message = f"{wal} has grown to {_size(size)}: some program reads the file all the time"
@@ -184,16 +203,23 @@ def _pylon(
 
 
 def _mend(path: Path, wrong: set[str], now: str, latest: str) -> None:
-    if "mode" in wrong:
-        for one in _files(path):
-            one.chmod(0o600)
-    if not wrong - {"mode"}:
-        return
     try:
+        for one in _files(path) if "mode" in wrong else ():
+            if one.exists():
+                one.chmod(0o600)
+        if not wrong - {"mode"}:
+            return
         with closing(Store(str(path.resolve()))) as store:
+            # A callback, so that a signal can end what takes long.
+            store.db.conn.set_progress_handler(lambda: None, file.NOTICE)
             mend_in(store, wrong, now, latest)
     except sqlite3.Error as error:
-        raise Unavailable(f"cannot mend {path}: {error}. What is whole stays") from None
+        if "interrupted" in str(error):
+            raise KeyboardInterrupt from None
+        todo = "" if isinstance(error, sqlite3.OperationalError) else f". What to do: {TORN}"
+        raise Unavailable(f"cannot mend {path}: {error}. What is whole stays{todo}") from None
+    except OSError as error:
+        raise Unavailable(f"cannot mend {path}: {error.strerror or error}") from None
 
 
 def _size(size: float) -> str:

@@ -3,15 +3,18 @@
 import json
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from pylon_to_sqlite import full_text
+from pylon_to_sqlite.choice import Choice
 from pylon_to_sqlite.file import damage
-from pylon_to_sqlite.memory import COMPARISON
+from pylon_to_sqlite.layout import quoted
+from pylon_to_sqlite.memory import CHOICE, COMPARISON
 from pylon_to_sqlite.plan import Checkpoint, Comparison, moment, restarted
 from pylon_to_sqlite.purge import URGENT
+from pylon_to_sqlite.readable import unreadable
 from pylon_to_sqlite.schema import BOOKKEEPING, FULL_TEXT, TABLES, VERSION
 from pylon_to_sqlite.store import Store
 from pylon_to_sqlite.stream import Stream
@@ -22,6 +25,9 @@ COMPARED_TIMES = ("reached", "until", "began", "finished")
 # Lines of SQLite's own check that REINDEX mends.
 OF_INDEXES = ("missing from index", "wrong # of entries in index", "non-unique entry in index")
 SHOWN = 3
+# No time of Pylon's is before, no span of seconds as long.
+EARLIEST = "2000-01-01T00:00:00Z"
+LONGEST_SPAN = 10**10
 
 State = Literal["ok", "wrong", "skipped", "mended"]
 
@@ -39,12 +45,15 @@ class Finding:
 
 @dataclass
 class Examined:
-    """A mirror that is looked at. `deep` is a connection that may say it writes, without which
-    full text cannot be checked; `latest` the latest time that anything can be of (UTC)."""
+    """A mirror that is looked at. `latest` is the latest time that anything can be of (UTC);
+    `deeply` gives a connection that may say it writes, without which full text cannot be checked,
+    for as long as no sync need wait for it."""
 
     connection: sqlite3.Connection
-    deep: sqlite3.Connection | None
     latest: str
+    is_alone: bool = True
+    """Whether no sync is at work."""
+    deeply: Callable[[], AbstractContextManager[sqlite3.Connection | None]] = nullcontext
     tables: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -66,7 +75,7 @@ def examine(mirror: Examined) -> Iterator[Finding]:
     for name, check in CHECKS.items():
         try:
             findings = [*check(mirror)]
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             if "interrupted" in str(error):
                 raise KeyboardInterrupt from None
             # What is locked, or not there, is no torn page.
@@ -80,6 +89,12 @@ def examine(mirror: Examined) -> Iterator[Finding]:
 TORN = (
     "restore a backup, or move the file and its -wal aside and run a sync for a new one: what is"
     " deleted in Pylon, and issue_changes, is in the old file alone"
+)
+YOURS = "the table is not this tool's: mend it yourself"
+ANEW = "--mend builds it anew"
+UNWISHED = (
+    "restore a copy, or remove the row choice of _pylon_meta with sqlite3, and say in the next sync"
+    " what is to be left out"
 )
 OLDER = "the next sync brings it up to date, or --mend"
 
@@ -129,38 +144,63 @@ def _layout(mirror: Examined) -> Iterator[Finding]:
 
 
 def _foreign_keys(mirror: Examined) -> Iterator[Finding]:
-    found: dict[tuple[str, str], int] = {}
-    for table, _, parent, _ in mirror.all("PRAGMA foreign_key_check"):
-        found[table, parent] = found.get((table, parent), 0) + 1
-    for (table, parent), count in found.items():
+    for table in sorted(mirror.tables):
         is_ours = table in TABLES or table in BOOKKEEPING
-        remedy = "--mend gives them a placeholder, or removes what belongs to nothing"
-        yield Finding(
-            "foreign_keys",
-            "wrong",
-            f"{count:,} rows of {table} name a row of {parent} that is not there",
-            remedy if is_ours else "the table is not this tool's: mend it yourself",
-            is_ours,
-        )
+        found: dict[str, int] = {}
+        try:
+            for _, _, parent, _ in mirror.all(f"PRAGMA foreign_key_check({quoted(table)})"):
+                found[parent] = found.get(parent, 0) + 1
+        except sqlite3.OperationalError as error:
+            if is_ours or "mismatch" not in str(error):
+                raise
+            yield Finding("foreign_keys", "wrong", f"of {table}: {error}", YOURS)
+        for parent, count in found.items():
+            yield Finding(
+                "foreign_keys",
+                "wrong",
+                f"{count:,} rows of {table} name a row of {parent} that is not there",
+                "--mend gives them a placeholder, or removes what belongs to nothing"
+                if is_ours
+                else YOURS,
+                is_ours,
+            )
+
+
+def _text(mirror: Examined) -> Iterator[Finding]:
+    for table, rowids in unreadable(mirror.connection).items():
+        message = f"{len(rowids):,} rows of {table} hold text that is none"
+        remedy = "--mend puts a mark in its place, and syncs read them again"
+        yield Finding("text", "wrong", message, remedy, can_mend=True)
 
 
 def _full_text(mirror: Examined) -> Iterator[Finding]:
     made = dict(mirror.all("SELECT lower(name), sql FROM sqlite_master"))
-    for table in FULL_TEXT:
-        index = full_text.index_of(table)
-        wanted = full_text.created(table)
-        if full_text.view_of(table) not in str(made.get(index, full_text.view_of(table))):
-            message = f"{index} is not this tool's: words of {table} are not found"
-            yield Finding("full_text", "skipped", message)
-        elif lost := [name for name, sql in wanted.items() if made.get(name.lower()) != sql]:
-            message = f"not there, or not as it should be: {_some(lost)}"
-            yield Finding("full_text", "wrong", message, "--mend builds it anew", True)
-        elif mirror.deep is not None and not full_text.is_true(mirror.deep, table):
-            message = f"{index} does not hold the words of {table}: searches give wrong rows"
-            yield Finding("full_text", "wrong", message, "--mend builds it anew", True)
-    if mirror.deep is None:
+    with mirror.deeply() as deep:
+        for table in FULL_TEXT:
+            index = full_text.index_of(table)
+            wanted = full_text.created(table)
+            if full_text.view_of(table) not in str(made.get(index, full_text.view_of(table))):
+                message = f"{index} is not this tool's: words of {table} are not found"
+                yield Finding("full_text", "skipped", message)
+            elif lost := [name for name, sql in wanted.items() if made.get(name.lower()) != sql]:
+                message = f"not there, or not as it should be: {_some(lost)}"
+                yield Finding("full_text", "wrong", message, ANEW, True)
+            elif deep is not None and not full_text.is_true(deep, table):
+                message = f"{index} does not hold the words of {table}: searches give wrong rows"
+                yield Finding("full_text", "wrong", message, ANEW, True)
+    if deep is None:
         message = "not looked into: for that the file must be writable, and no sync at work"
         yield Finding("full_text", "skipped", message)
+
+
+def _choice(mirror: Examined) -> Iterator[Finding]:
+    """What was wished for is never mended: it may have been to leave something out."""
+    for (text,) in mirror.all("SELECT value FROM _pylon_meta WHERE key = ?", [CHOICE]):
+        try:
+            Choice.from_json(text)
+        except (ValueError, TypeError, RecursionError):
+            message = "what is mirrored and what is not cannot be read, so no sync can begin"
+            yield Finding("choice", "wrong", message, UNWISHED)
 
 
 def _checkpoints(mirror: Examined) -> Iterator[Finding]:
@@ -180,15 +220,14 @@ def wrong_checkpoints(mirror: Examined) -> Iterator[tuple[str, str, Checkpoint |
         try:
             told = json.loads(text)
             where = (Comparison if name == COMPARISON else Checkpoint).from_json(text)
-            times = [one for one in map(told.get, names) if one is not None]
-            times += [one for one in told.get("window") or () if one is not None]
-            ahead = [one for one in times if one == _time(one) and one > mirror.latest]
-            span = told.get("span")
-            if not (span is None or isinstance(span, int)):
+            after, before = told.get("window") or (None, EARLIEST)
+            times = [one for one in (*map(told.get, names), after) if one is not None]
+            ahead = [one for one in map(_time, (*times, before)) if one > mirror.latest]
+            if not (type(span := told.get("span", 1)) is int and 0 < span < LONGEST_SPAN):
                 raise ValueError(span)
             for one in ("cursor", "kind"):
                 told[one] = str.strip(told.get(one) or "")
-        except (ValueError, TypeError, AttributeError):
+        except (ValueError, TypeError, AttributeError, RecursionError):
             yield name, "cannot be read", None
             continue
         again = restarted(where) if isinstance(where, Checkpoint) else None
@@ -227,7 +266,7 @@ def wrong_marks(mirror: Examined) -> Iterator[tuple[str, dict[str, str]]]:
 
 def _unpurged(mirror: Examined) -> Iterator[Finding]:
     names = {row[0] for row in mirror.all("SELECT name FROM _pylon_unpurged")}
-    if names & URGENT and mirror.deep is not None:
+    if names & URGENT and mirror.is_alone:
         message = "words that were taken back, or erased, may still be in the file"
         yield Finding("unpurged", "wrong", message, "the next sync removes them, or --mend", True)
     elif names:
@@ -238,8 +277,10 @@ CHECKS: Mapping[str, Callable[[Examined], Iterator[Finding]]] = {
     "integrity": _integrity,
     "schema": _schema,
     "layout": _layout,
+    "text": _text,
     "foreign_keys": _foreign_keys,
     "full_text": _full_text,
+    "choice": _choice,
     "checkpoints": _checkpoints,
     "marks": _marks,
     "unpurged": _unpurged,
@@ -248,8 +289,10 @@ FINE = {
     "integrity": "every page and every index is whole",
     "schema": "written by this version",
     "layout": "all tables, columns, indexes, triggers and views are there",
+    "text": "all of it can be read",
     "foreign_keys": "whatever a row names is there",
     "full_text": "the indexes hold the words of the live rows, no more and no less",
+    "choice": "what is mirrored can be read",
     "checkpoints": "all of them can be right",
     "marks": "all of them are of records that are here",
     "unpurged": "nothing is left of words that were changed or deleted",
@@ -281,6 +324,8 @@ def _rows_lost(mirror: Examined, stream: str) -> int:
 def _time(value: Any) -> str:
     """`value`, where it is a time. Raises ValueError or TypeError."""
     moment(value)
+    if value < EARLIEST:
+        raise ValueError(value)
     return str(value)
 
 

@@ -26,8 +26,6 @@ __all__ = ["BUSY", "FAILED", "MORE_TO_DO", "NOT_AUTHORISED", "USAGE", "exit_stat
 
 # Seconds that a worker may take to notice that the run is over.
 PATIENCE = 1.0
-# What an exception says may hold much of what it is about.
-LONGEST_WORDS = 300
 
 Tell = Callable[[str, int], None]
 """Takes a sentence and the exit status that goes with it."""
@@ -66,14 +64,14 @@ def exit_statuses(stopped: str = "Stopped.", tell: Tell | None = None) -> Iterat
 
 
 def mistake(error: Exception) -> str:
-    """A mistake of this program's own as a sentence, with all that its traceback tells of where;
-    what is in variables, customers' words or a token, is nobody's business."""
+    """A mistake of this program's own as a sentence, with all that its traceback tells of where.
+    Not with what: the words of an error, as variables, may be a customer's."""
     from traceback import extract_tb
 
     frames = extract_tb(error.__traceback__)
     where = ", ".join(f"{os.path.basename(one.filename)}:{one.lineno}" for one in frames)
-    what = f"{type(error).__name__}: {str(error)[:LONGEST_WORDS]}"
-    return f"{what} (at {where}). This is a mistake in pylon-to-sqlite: please report this line"
+    what = f"{type(error).__name__} (at {where})"
+    return f"{what}. This is a mistake in pylon-to-sqlite: please report this line"
 
 
 _secrets: list[Secret] = []

@@ -4,7 +4,7 @@ import os
 import secrets
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +16,8 @@ from pylon_to_sqlite.schema import BOOKKEEPING, EARLIER, FULL_TEXT, MIGRATED, TA
 _MAGIC = b"SQLite format 3\x00"
 # Steps of SQLite's between two looks at whether somebody has pressed Ctrl-C.
 NOTICE = 10_000
+# Who only looks whether a sync is at work holds the file for a moment too, so that is waited for.
+MOMENT = 0.5
 
 
 class Mirror(NamedTuple):
@@ -92,8 +94,8 @@ def key_beside(path: Path, fingerprint: str) -> Pseudonyms:
 
 
 @contextmanager
-def held(path: Path) -> Iterator[None]:
-    """Hold `path` against other syncs. Raises Busy when one is running.
+def held(path: Path, patience: float = MOMENT) -> Iterator[None]:
+    """Hold `path` against syncs. Raises Busy when one is running.
 
     The lock is SQLite's own, on an empty file beside: it ends with its process, however that dies,
     and works wherever SQLite does. The file stays, for removing it would let two hold it.
@@ -101,13 +103,13 @@ def held(path: Path) -> Iterator[None]:
     beside = f"{path.resolve()}.lock"
     # SQLite would lock a file that it cannot write to against nobody.
     create(Path(beside))
-    with closing(sqlite3.connect(beside, timeout=0, isolation_level=None)) as lock:
+    with closing(sqlite3.connect(beside, timeout=patience, isolation_level=None)) as lock:
         try:
             lock.execute("BEGIN EXCLUSIVE")
         except sqlite3.Error as error:
             if "locked" not in str(error):
                 raise Unusable(f"cannot write to {beside}: {error}") from None
-            raise Busy(f"another sync is writing to {path}: nothing was done") from None
+            raise Busy(f"another sync, or doctor, holds {path}: nothing was done") from None
         yield
 
 
@@ -116,7 +118,7 @@ def is_held(path: Path) -> bool:
     if not Path(f"{path.resolve()}.lock").exists():
         return False
     try:
-        with held(path):
+        with held(path, patience=0):
             return False
     except (Busy, Unusable):
         return True
@@ -158,6 +160,26 @@ def opened(path: Path, *, may_write: bool = False) -> sqlite3.Connection:
     return connection
 
 
+def is_writable(path: Path) -> bool:
+    """Whether this user can, and SQLite can make what it needs beside."""
+    return os.access(path, os.W_OK) and os.access(path.resolve().parent, os.W_OK)
+
+
+@contextmanager
+def looked_at(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that cannot write, and leaves nothing beside the file that was not there."""
+    wal = Path(f"{path.resolve()}-wal")
+    was_open = wal.exists() and wal.stat().st_size > 0
+    try:
+        with closing(opened(path)) as connection:
+            yield connection
+    finally:
+        if not was_open and wal.exists() and is_writable(path):
+            # Who can only read cannot remove it either.
+            with suppress(sqlite3.Error), closing(opened(path, may_write=True)) as last:
+                last.execute("SELECT 1 FROM sqlite_master").fetchone()
+
+
 def damage(connection: sqlite3.Connection, pragma: str = "quick_check") -> list[str]:
     """What SQLite finds damaged, in its words. Of full text only newer versions tell anything
     here, and what is wrong with that is no damage: it can be built anew."""
@@ -184,6 +206,9 @@ def _inspect_existing(path: Path, read_only: bool) -> Mirror | None:
             return _mirror(path, connection)
     except sqlite3.Error as error:
         raise Unusable(f"cannot read {path}: {error}") from None
+    except UnicodeDecodeError:
+        # What SQLite says of a schema that is damaged quotes it.
+        raise Unusable(f"cannot read {path}: malformed database schema") from None
 
 
 def _read_only(path: Path) -> sqlite3.Connection:

@@ -54,15 +54,51 @@ def filled(table: str) -> str:
     return f"INSERT INTO {index_of(table)}({index_of(table)}) VALUES ('rebuild')"
 
 
+def is_here(connection: Connection, table: str) -> bool:
+    """Whether a table has its index, and that is this tool's and not somebody's own."""
+    sql = "SELECT sql FROM sqlite_master WHERE lower(name) = ?"
+    row = connection.execute(sql, [index_of(table)]).fetchone()
+    return row is not None and view_of(table) in str(row[0])
+
+
 def is_true(connection: Connection, table: str) -> bool:
     """Whether an index holds what it should, no more and no less, by SQLite's own check. To SQLite
     that is a write, though it writes nothing."""
     index = index_of(table)
+    sql = f"INSERT INTO {index}({index}, rank) VALUES ('integrity-check', 1)"
+    return _is_done(connection, sql)
+
+
+def is_open(connection: Connection, table: str) -> bool:
+    """Whether SQLite can open an index at all, and so change or drop it."""
+    return _is_done(connection, f"SELECT 1 FROM {index_of(table)} LIMIT 0")
+
+
+def is_refilled(connection: Connection, table: str) -> bool:
+    """Fill an index anew; gives whether it then holds what it should."""
+    return _is_done(connection, filled(table)) and is_true(connection, table)
+
+
+def torn_down(table: str) -> list[str]:
+    """What removes an index that SQLite cannot open, and so cannot drop."""
+    return [
+        "PRAGMA writable_schema = ON",
+        f"DELETE FROM sqlite_master WHERE name = '{index_of(table)}'",
+        "PRAGMA writable_schema = RESET",
+        *(f"DROP TABLE IF EXISTS {name}" for name in sorted(shadows(table) - {index_of(table)})),
+    ]
+
+
+# What SQLite says where what it keeps an index in is damaged.
+_DAMAGED = ("malformed", "constructor failed", "invalid fts5 file format", "SQL logic error")
+
+
+def _is_done(connection: Connection, sql: str) -> bool:
     try:
-        connection.execute(f"INSERT INTO {index}({index}, rank) VALUES ('integrity-check', 1)")
+        connection.execute(sql)
     except DatabaseError as error:
-        # Its own class only from Python 3.11 on: what is locked or interrupted says so.
-        if "malformed" not in str(error):
+        # What is locked or interrupted says so.
+        if not any(words in str(error) for words in _DAMAGED):
             raise
         return False
     return True

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import threading
 import time
 from datetime import datetime, timezone
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pylon_to_sqlite.endings import MORE_TO_DO
+from pylon_to_sqlite.saying import Voice
 
 if TYPE_CHECKING:
     from pylon_to_sqlite.client import Answer
@@ -35,6 +35,7 @@ class Journal:
         self.quiet = quiet
         self.verbose = verbose and not quiet
         self._lock = threading.Lock()
+        self._voice = Voice()
         self._told: dict[str, float] = {}
         self._warned: set[str] = set()
 
@@ -131,9 +132,4 @@ class Journal:
         # In ASCII: no control character, and no line end but the last.
         line = json.dumps({"time": now.replace("+00:00", "Z"), "event": event, **fields})
         with self._lock:
-            try:
-                sys.stderr.write(line + "\n")
-                sys.stderr.flush()
-            except (OSError, ValueError):
-                # A reader that has gone is no reason to stop the work.
-                sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - stays open to the very end
+            self._voice.say(line + "\n")

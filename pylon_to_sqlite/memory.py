@@ -5,13 +5,27 @@ from typing import Any
 from sqlite_utils import Database
 
 from pylon_to_sqlite.choice import Choice
-from pylon_to_sqlite.plan import Checkpoint, Comparison, fingerprint, restarted
+from pylon_to_sqlite.errors import Unusable
+from pylon_to_sqlite.plan import Checkpoint, Comparison, SavedType, fingerprint, restarted
 from pylon_to_sqlite.stream import Stream
 from pylon_to_sqlite.streams import BY_NAME
 from pylon_to_sqlite.transactions import Transactions
 
 # The name that the comparison of all issues has among the checkpoints.
 COMPARISON = "reconcile"
+
+
+CHOICE = "choice"
+
+
+def recalled(kind: type[SavedType], text: Any, name: str) -> SavedType:
+    """What was saved. Raises Unusable where something has damaged it."""
+    try:
+        return kind.from_json(text)
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        raise Unusable(
+            f"what the file remembers as {name} cannot be read: pylon-to-sqlite doctor tells more"
+        ) from None
 
 
 class Memory:
@@ -28,7 +42,7 @@ class Memory:
         )
         if row is None:
             return Checkpoint()
-        checkpoint = Checkpoint.from_json(row[1])
+        checkpoint = recalled(Checkpoint, row[1], stream.name)
         return checkpoint if row[0] == fingerprint(stream) else restarted(checkpoint)
 
     def save(self, stream: Stream, checkpoint: Checkpoint, completed_at: str | None = None) -> None:
@@ -57,7 +71,7 @@ class Memory:
     def comparison(self) -> Comparison:
         """Where the comparison of all issues is."""
         row = self._one("SELECT state FROM _pylon_checkpoints WHERE stream = ?", COMPARISON)
-        return Comparison.from_json(row[0]) if row else Comparison()
+        return recalled(Comparison, row[0], COMPARISON) if row else Comparison()
 
     def save_comparison(self, comparison: Comparison) -> None:
         with self.transactions.one():
@@ -69,7 +83,7 @@ class Memory:
     def choice(self) -> Choice:
         """What is mirrored, as far as somebody has said so."""
         row = self._one("SELECT value FROM _pylon_meta WHERE key = 'choice'")
-        return Choice.from_json(row[0]) if row else Choice()
+        return recalled(Choice, row[0], CHOICE) if row else Choice()
 
     def save_choice(self, choice: Choice) -> None:
         with self.transactions.one():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -25,7 +26,18 @@ if TYPE_CHECKING:
     from pylon_to_sqlite.run import Outcome, Wishes
 
 
-def mirror_once(db: Path, client: Client, wishes: Wishes, show: Display | Journal) -> Outcome:
+# Seconds that are slept at once between two runs, so that nothing is noticed later than that: not
+# a signal that got lost, nor that the machine was asleep.
+NAP = 60.0
+
+
+def mirror_once(
+    db: Path,
+    client: Client,
+    wishes: Wishes,
+    show: Display | Journal,
+    interrupt: Interrupt | None = None,
+) -> Outcome:
     """One run, shown, and ended by SIGTERM as by Ctrl-C."""
     from pylon_to_sqlite.limits import stoppable
     from pylon_to_sqlite.run import mirror
@@ -34,7 +46,7 @@ def mirror_once(db: Path, client: Client, wishes: Wishes, show: Display | Journa
     client.clock = stoppable(stop, wishes.until)
     client.on_wait = show.waiting
     client.on_answer = show.answered
-    interrupt = Interrupt()
+    interrupt = interrupt or Interrupt()
     began = datetime.now(timezone.utc)
     show.began(db)
     try:
@@ -50,12 +62,13 @@ def mirror_once(db: Path, client: Client, wishes: Wishes, show: Display | Journa
 
 
 class Interrupt:
-    """What a signal does: SIGTERM, which systemd and docker send, as Ctrl-C. Python loses an
-    exception that a signal raises while something is being finalised, so it is remembered too."""
+    """What a signal does: SIGTERM, which systemd and docker send, and SIGHUP, of a terminal that
+    is closed, as Ctrl-C. Python loses an exception that a signal raises while something is being
+    finalised, so it is remembered too."""
 
     def __init__(self) -> None:
         self._came = False
-        for one in (signal.SIGINT, signal.SIGTERM):
+        for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(one) is not signal.SIG_IGN or one is signal.SIGTERM:
                 signal.signal(one, self._come)
 
@@ -78,12 +91,11 @@ def stay(
 ) -> None:
     """Run after run until a signal comes between two. `ask` gives what the next one needs, and
     takes whether none has read anything yet."""
-    from pylon_to_sqlite.limits import Clock
     from pylon_to_sqlite.rounds import Rounds
 
     # It is there to stay: also when the terminal goes that started it.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    Interrupt()
+    interrupt = Interrupt()
     kept = Kept(db)
 
     def attempt(is_first: bool) -> Round:
@@ -91,12 +103,35 @@ def stay(
             # Anew in each round: a token that was replaced is read again.
             client, wishes = ask(is_first)
             try:
-                outcome = mirror_once(db, client, wishes, show)
+                outcome = mirror_once(db, client, wishes, show, interrupt)
             finally:
                 client.close()
         return round_of(outcome, client.requests)
 
-    Rounds(every, attempt, clock or Clock(), show.health).run()
+    Rounds(every, attempt, napping(interrupt.check, clock), show.health).run()
+
+
+def napping(check: Callable[[], None], clock: Clock | None = None) -> Clock:
+    """The clock that runs are waited for by: it goes on while the machine is asleep, and its
+    sleeper looks around now and then."""
+    from pylon_to_sqlite.limits import Clock
+
+    clock = clock or Clock(steady=awake_or_not)
+
+    def sleep(seconds: float) -> None:
+        end = clock.steady() + seconds
+        while (left := end - clock.steady()) > 0:
+            check()
+            clock.sleep(min(left, NAP))
+        check()
+
+    return Clock(clock.now, sleep, clock.steady)
+
+
+def awake_or_not() -> float:
+    """Seconds that nobody can set back, those too in which a laptop was shut."""
+    since_boot = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if since_boot is None else time.clock_gettime(since_boot)
 
 
 def round_of(outcome: Outcome, requests: int) -> Round:

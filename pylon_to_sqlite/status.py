@@ -8,6 +8,7 @@ from typing import Any
 from pylon_to_sqlite import file
 from pylon_to_sqlite.choice import Choice
 from pylon_to_sqlite.errors import Unusable
+from pylon_to_sqlite.memory import CHOICE, recalled
 from pylon_to_sqlite.plan import Checkpoint
 from pylon_to_sqlite.schema import TABLES
 from pylon_to_sqlite.stale import stale_params, stale_sql
@@ -59,7 +60,7 @@ def status_of(path: Path, now: str) -> Status:
         with file.reading(path) as connection:
             connection.row_factory = sqlite3.Row
             meta = dict(connection.execute("SELECT key, value FROM _pylon_meta").fetchall())
-            choice = Choice.from_json(meta.get("choice") or "{}")
+            choice = recalled(Choice, meta.get("choice", "{}"), CHOICE)
             return Status(
                 meta.get("organization_name") or "",
                 meta.get("organization_id") or "",
@@ -185,4 +186,4 @@ def _checkpoint(connection: sqlite3.Connection, stream: Stream) -> Checkpoint:
     row = connection.execute(
         "SELECT state FROM _pylon_checkpoints WHERE stream = ?", [stream.name]
     ).fetchone()
-    return Checkpoint.from_json(row["state"]) if row else Checkpoint()
+    return recalled(Checkpoint, row["state"], stream.name) if row else Checkpoint()

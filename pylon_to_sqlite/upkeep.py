@@ -27,7 +27,8 @@ db_path = click.Path(path_type=Path)
 @click.argument("db", type=db_path)
 @click.argument("to", type=db_path)
 @click.option("--force", is_flag=True, help="Write over TO, if that is a copy of a mirror.")
-def backup(db: Path, to: Path, force: bool) -> None:
+@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
+def backup(db: Path, to: Path, force: bool, quiet: bool) -> None:
     """Copy the mirror DB to a new file TO, as it stands, while a sync may be at work.
 
     The copy is whole or not there, readable by you only, and free of words that were deleted. It is
@@ -36,9 +37,10 @@ def backup(db: Path, to: Path, force: bool) -> None:
     from pylon_to_sqlite.backup import back_up
 
     with exit_statuses("Stopped. There is no copy."):
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        _heed_signals()
         size = back_up(db, to, force=force)
-    click.echo(f"{to} holds a copy of {db}, {size / 10**6:,.1f} MB", err=True)
+    if not quiet:
+        click.echo(f"{to} holds a copy of {db}, {size / 10**6:,.1f} MB", err=True)
 
 
 @click.command()
@@ -65,7 +67,7 @@ def doctor(
             return None
         return client_of(token, auth, api_url)[0]
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    _heed_signals()
     findings = diagnose(db, ask, iso(datetime.now(timezone.utc)), mend=mend)
     is_well = all(one.state != "wrong" for one in findings)
     if as_json:
@@ -102,6 +104,13 @@ def runs(db: Path, last: int, as_json: bool) -> None:
         return
     for line in run_lines(found):
         click.echo(line)
+
+
+def _heed_signals() -> None:
+    """Let whatever asks to end do it as Ctrl-C does: nothing half done is left behind."""
+    for one in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(one) is not signal.SIG_IGN:
+            signal.signal(one, signal.default_int_handler)
 
 
 COMMANDS = (backup, doctor, runs)

@@ -1,10 +1,14 @@
 """A copy of a mirror is whole, of one moment, free of deleted words, and a mirror itself."""
 
+import gzip
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -19,6 +23,7 @@ from oracle import differences
 
 from pylon_to_sqlite.backup import back_up
 from pylon_to_sqlite.cli import cli
+from pylon_to_sqlite.file import held
 from pylon_to_sqlite.full_text import index_of, is_true
 from pylon_to_sqlite.sandbox.api import Api
 from pylon_to_sqlite.sandbox.server import SandboxTransport
@@ -152,6 +157,7 @@ def test_it_is_its_owners_alone_and_nothing_is_written_over(
     finally:
         os.umask(before)
     assert (first.exit_code, first.stdout) == (0, "")
+    assert copy("--force", "-q").output == ""
     assert first.stderr.startswith(f"{to} holds a copy of {path}, ")
     assert to.stat().st_mode & 0o777 == 0o600
     again = copy()
@@ -173,6 +179,9 @@ def test_it_is_its_owners_alone_and_nothing_is_written_over(
         ("other", "is no copy of a mirror, so it is not written over"),
         ("open", "is open in another program, or was not closed well"),
         ("directory", "is a directory: give the name of a file in it"),
+        ("left", "is open in another program, or was not closed well"),
+        ("journal", "is open in another program, or was not closed well"),
+        ("lock", "belongs to the mirror: name another file"),
     ],
 )
 def test_what_is_no_copy_is_not_written_over_even_with_force(
@@ -188,10 +197,15 @@ def test_what_is_no_copy_is_not_written_over_even_with_force(
     elif kind == "open":
         shutil.copy(path, to)
         Path(f"{to}-wal").write_bytes(b"frames")
+    elif kind in ("left", "journal"):
+        # Of a file that somebody has moved away: SQLite would read it into the copy.
+        Path(f"{to}-{'wal' if kind == 'left' else kind}").write_bytes(b"frames")
+    elif kind == "lock":
+        to = path.with_name(f"{path.name}.lock")
     else:
         to.mkdir()
     before = to.read_bytes() if to.is_file() else b""
-    result = copy("--force")
+    result = copy("--force", to=to)
     assert (result.exit_code, words in result.stderr) == (2, True)
     assert (to.read_bytes() if to.is_file() else b"") == before
 
@@ -221,3 +235,75 @@ def test_a_disk_that_is_full_leaves_nothing(
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"Error: cannot copy {path} to {to}: ")
     assert [*to.parent.iterdir()] == []
+
+
+def test_a_mirror_that_a_sync_writes_to_is_not_written_over(
+    path: Path, to: Path, copy: Copy, api: Api, desk: Desk, clock: Any
+) -> None:
+    """Else what that sync reads would go into a file without a name."""
+    sync(path, api, clock)
+    sync(to, api, clock, "tags")
+    to.with_name(f"{to.name}-wal").unlink(missing_ok=True)
+    with held(to):
+        result = copy("--force")
+    assert (result.exit_code, len(rows(to, "SELECT 1 FROM issues"))) == (4, 0)
+    assert copy("--force").exit_code == 0
+    assert differences(to, desk.workspace) == []
+
+
+def test_what_killed_copies_left_is_removed(
+    path: Path, to: Path, copy: Copy, api: Api, desk: Desk, clock: Any
+) -> None:
+    """Once nobody has written to it for half a day; what is not a copy's is left alone."""
+    sync(path, api, clock)
+    directory = to.parent
+    old = [".other.db.a1b2c3d_.pylon-copy", ".other.db.a1b2c3d_.pylon-copy-journal"]
+    kept = [".new.db.a1b2c3d_.pylon-copy", ".mine.part", "pylon-copy"]
+    for name in (*old, *kept):
+        (directory / name).write_text("half")
+    for name in (*old, *kept[1:]):
+        os.utime(directory / name, (time.time() - 86400,) * 2)
+    back_up(path, to)
+    assert {one.name for one in directory.iterdir()} == {*kept, to.name}
+
+
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_in_the_middle_leaves_nothing(
+    path: Path, to: Path, copy: Copy, api: Api, desk: Desk, clock: Any, sign: signal.Signals
+) -> None:
+    sync(path, api, clock, "tags")
+    change(path, "CREATE TABLE mine (data)", "INSERT INTO mine VALUES (zeroblob(60000000))")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pylon_to_sqlite", "backup", str(path), str(to)],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not [*to.parent.glob(".*")] and process.poll() is None:
+        threading.Event().wait(0.001)
+    process.send_signal(sign)
+    _, stderr = process.communicate(timeout=30)
+    assert (process.returncode, stderr) == (5, "Stopped. There is no copy.\n")
+    assert [*to.parent.iterdir()] == []
+
+
+OWN_INDEXES = (
+    "CREATE TABLE issues_fts (words)",
+    "CREATE VIRTUAL TABLE issues_fts USING fts4(title, content='issues')",
+    "CREATE VIRTUAL TABLE issues_fts USING fts5(title, content='')",
+)
+
+
+@pytest.mark.parametrize("own", OWN_INDEXES)
+def test_an_index_that_is_the_users_own_is_copied_as_it_is(
+    path: Path, copy: Copy, api: Api, desk: Desk, clock: Any, own: str
+) -> None:
+    change(path, own)
+    sync(path, api, clock)
+    assert copy().exit_code == 0
+
+
+def test_a_mirror_that_an_earlier_version_made_is_copied(path: Path, to: Path, copy: Copy) -> None:
+    for earlier in Path(__file__).with_name("files").glob("version-*.db.gz"):
+        path.write_bytes(gzip.decompress(earlier.read_bytes()))
+        assert copy("--force").exit_code == 0
+        assert rows(to, "SELECT * FROM issues") == rows(path, "SELECT * FROM issues")

@@ -21,7 +21,7 @@ from pylon_to_sqlite import file
 from pylon_to_sqlite.cli import cli
 from pylon_to_sqlite.client import Client
 from pylon_to_sqlite.doctor import diagnose
-from pylon_to_sqlite.errors import Busy
+from pylon_to_sqlite.errors import Busy, Unusable
 from pylon_to_sqlite.examine import FINE, Finding
 from pylon_to_sqlite.full_text import created
 from pylon_to_sqlite.limits import Clock
@@ -159,6 +159,48 @@ BROKEN: dict[str, tuple[set[str], list[str]]] = {
             }.items()
         ],
     ),
+    "odd checkpoints": (
+        {"checkpoints"},
+        [
+            f"UPDATE _pylon_checkpoints SET state = '{state}' WHERE stream = '{stream}'"
+            for stream, state in {
+                "issues": '{"watermark": "2026-01-01T00:00:00Z", "span": -5}',
+                "tasks": '{"window": [null, null]}',
+                "projects": '{"watermark": "0001-01-01T00:00:00Z"}',
+                "survey_responses": "[" * 100_000,
+                "reconcile": '{"span": true}',
+            }.items()
+        ],
+    ),
+    "messages": (
+        {"foreign_keys", "unpurged"},
+        ["DELETE FROM issue_messages WHERE file_urls IS NOT NULL"],
+    ),
+    "a whole table": (
+        {"foreign_keys", "full_text", "layout", "marks"},
+        ["DROP TABLE issue_messages"],
+    ),
+    "text": (
+        {"text"},
+        [
+            "UPDATE issues SET source = CAST(x'ff41' AS TEXT) WHERE number = 2",
+            "UPDATE issue_messages SET source = x'41'",
+            "UPDATE _pylon_children SET read_at = CAST(x'ff' AS TEXT)",
+        ],
+    ),
+    "an index that cannot be opened": (
+        {"full_text"},
+        ["DELETE FROM issues_fts_data", "DELETE FROM issue_messages_fts_config"],
+    ),
+    "an index without its parts": (
+        {"full_text"},
+        [
+            "DELETE FROM issues_fts_data",
+            *(f"DROP TRIGGER issues_fts_{one}" for one in ("insert", "update", "delete")),
+            "DROP VIEW _pylon_live_issues",
+            "DROP TABLE contacts_fts_docsize",
+        ],
+    ),
     "emptied": (
         {"checkpoints", "foreign_keys", "marks", "unpurged"},
         ["DELETE FROM issues", "DELETE FROM issue_messages", "DELETE FROM call_recordings"],
@@ -196,6 +238,53 @@ def test_records_stay_when_what_they_name_is_gone(filled: Path, doctor: Doctor) 
     stand_in = rows(filled, "SELECT placeholder, title FROM issues WHERE id = ?", [issue["id"]])
     assert stand_in == [{"placeholder": 1, "title": None}]
     assert rows(filled, "SELECT * FROM issue_tags WHERE issue_id = ?", [issue["id"]]) == []
+
+
+def test_tables_of_the_users_own_are_told_and_left_alone(filled: Path, doctor: Doctor) -> None:
+    """And keep nothing of ours from being looked at and mended."""
+    change(
+        filled,
+        "CREATE TABLE other (x, y, PRIMARY KEY (x, y))",
+        "CREATE TABLE two (a, b, FOREIGN KEY (a, b) REFERENCES other (x, y))",
+        "CREATE TABLE one (a REFERENCES other (y))",
+        "INSERT INTO two VALUES (1, 2)",
+        "INSERT INTO one VALUES (1)",
+        "DELETE FROM issues WHERE number = 2",
+    )
+    told = doctor("--mend").stdout.splitlines()
+    assert [line.partition(". What to do: ")[::2] for line in told if line.startswith("WRONG")] == [
+        (f"WRONG    foreign_keys  {what}", "the table is not this tool's: mend it yourself")
+        for what in (
+            'of one: foreign key mismatch - "one" referencing "other"',
+            "1 rows of two name a row of other that is not there",
+        )
+    ]
+    assert rows(filled, "SELECT * FROM two") == [{"a": 1, "b": 2}]
+    ours = {row["table"] for row in rows(filled, "PRAGMA foreign_key_check(issue_messages)")}
+    assert ours == set()
+
+
+@pytest.mark.parametrize("value", ["{bad", "[]", '{"off": 7}', '{"off": [7]}', None])
+def test_what_was_wished_for_is_not_guessed(
+    filled: Path, doctor: Doctor, api: Api, clock: FakeClock, value: str | None
+) -> None:
+    """It may have been to leave something out: no sync begins, and nothing mends it."""
+    with closing(sqlite3.connect(filled)) as connection, connection:
+        connection.execute("UPDATE _pylon_meta SET value = ? WHERE key = 'choice'", [value])
+    assert checks(doctor("--mend"), "WRONG") == {"choice"}
+    with pytest.raises(Unusable, match="as choice cannot be read: pylon-to-sqlite doctor"):
+        sync(filled, api, clock)
+    assert CliRunner().invoke(cli, ["status", str(filled)]).exit_code == 2
+
+
+def test_words_that_no_check_can_doubt_are_read_again_with_full(
+    filled: Path, doctor: Doctor, api: Api, desk: Desk, clock: FakeClock
+) -> None:
+    change(filled, "UPDATE issue_messages SET message_html = 'z', message_text = 'z'")
+    doctor("--mend")
+    clock.sleep(DAY)
+    sync(filled, api, clock, full=True, **ALL)
+    assert differences(filled, desk.workspace) == []
 
 
 @pytest.mark.parametrize("at", [4096, 40_000])

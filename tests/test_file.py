@@ -341,7 +341,7 @@ def test_two_syncs_of_one_file(mirrored: Path, api: Api) -> None:
             result = CliRunner().invoke(cli, command)
             assert result.exit_code == 4
             assert result.stdout == ""
-            expected = f"Error: another sync is writing to {mirrored}: nothing was done\n"
+            expected = f"Error: another sync, or doctor, holds {mirrored}: nothing was done\n"
             assert result.stderr == expected
             assert everything(mirrored.parent) == before
         assert CliRunner().invoke(cli, command).exit_code == 0

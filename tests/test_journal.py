@@ -1,7 +1,10 @@
 """What a run leaves: events for programs, and a record in the file."""
 
+import errno
+import io
 import json
 import sqlite3
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,7 +16,9 @@ from desk import Desk
 from mirroring import DAY, TOKEN, die, rows, sync
 
 from pylon_to_sqlite.cli import cli
+from pylon_to_sqlite.display import Display
 from pylon_to_sqlite.file import held
+from pylon_to_sqlite.journal import Journal
 from pylon_to_sqlite.sandbox.api import Api
 from pylon_to_sqlite.sandbox.server import Server
 from pylon_to_sqlite.status import runs_of
@@ -116,6 +121,35 @@ def test_an_error_is_an_event_too(run: Run, arguments: list[str], token: str, st
     last = events(result)[-1]
     assert (result.exit_code, last["event"], last["exit_status"]) == (status, "error", status)
     assert "5ecret" not in result.output
+
+
+class FullDisk(io.StringIO):
+    """Has no room for so many words, as a file that stderr goes to."""
+
+    def __init__(self, words: int) -> None:
+        super().__init__()
+        self.words = words
+
+    def flush(self) -> None:
+        self.words -= 1
+        if self.words >= 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("show", [Journal(False, False), Display(False, False)])
+def test_a_log_goes_on_when_there_is_room_again(
+    show: Journal | Display, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever stays may stay for years; what ends does not fail over what could not be said."""
+    disk = FullDisk(2)
+    monkeypatch.setattr(sys, "stderr", disk)
+    for word in ("one", "two"):
+        show.ended(word, 1)
+        assert sys.stderr is not disk
+        sys.stderr.flush()
+    show.ended("three", 1)
+    assert sys.stderr is disk
+    assert "three" in disk.getvalue()
 
 
 def test_runs_are_listed_with_how_they_ended(run: Run, api: Api, path: Path) -> None:

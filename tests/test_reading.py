@@ -179,7 +179,7 @@ def test_a_second_sync_leaves_the_file_to_the_first(path: Path, desk: Desk, cloc
         _, errors = first.communicate(timeout=60)
     assert (first.returncode, errors) == (0, "")
     assert (second.returncode, second.stdout) == (4, "")
-    assert second.stderr == f"Error: another sync is writing to {path}: nothing was done\n"
+    assert second.stderr == f"Error: another sync, or doctor, holds {path}: nothing was done\n"
     assert [row["outcome"] for row in rows(path, "SELECT outcome FROM _pylon_runs")] == ["ok"]
     # Whose token it was is all that the second one asked; the first one, its organisation too.
     assert (api.count("GET /me"), api.count("GET /users")) == (3, 1)

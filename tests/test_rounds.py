@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ from pylon_to_sqlite.errors import (
 )
 from pylon_to_sqlite.limits import Clock
 from pylon_to_sqlite.rounds import Health, Round, Rounds
-from pylon_to_sqlite.running import Kept
+from pylon_to_sqlite.running import Interrupt, Kept, napping
 from pylon_to_sqlite.sandbox.api import Api
 from pylon_to_sqlite.sandbox.server import Server
 
@@ -160,6 +161,35 @@ def test_a_file_that_is_gone_is_told_and_not_made_anew(path: Path) -> None:
     path.write_text("back")
     with kept.watched():
         pass
+
+
+def test_a_signal_that_python_lost_ends_the_wait_all_the_same(clock: FakeClock) -> None:
+    """What a signal raises is lost where something is being finalised."""
+    handlers = {
+        one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
+    try:
+        interrupt = Interrupt()
+        with suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(KeyboardInterrupt):
+            napping(interrupt.check, clock.clock).sleep(3600)
+    finally:
+        for one, handler in handlers.items():
+            signal.signal(one, handler)
+    assert clock.slept == []
+
+
+def test_time_in_which_the_machine_was_asleep_has_passed(clock: FakeClock) -> None:
+    def sleep(seconds: float) -> None:
+        # The lid is shut for an hour meanwhile.
+        clock.sleep(seconds + 3600)
+
+    napping(lambda: None, Clock(clock.now, sleep, clock.now)).sleep(3700)
+    assert clock.slept == [3660, 3640]
+    clock.slept.clear()
+    napping(lambda: None, clock.clock).sleep(150)
+    assert clock.slept == [60, 60, 30]
 
 
 # As a process of its own
