@@ -155,6 +155,8 @@ class Client:
         try:
             data = self.record(Request("GET", "/me", "/me"), first=True)
         except Refused as error:
+            if error.status != 403:
+                raise
             raise Unauthorized(f"Pylon does not let this token in: {error}") from None
         user = data.get("user")
         if not isinstance(data.get("id"), str) or not data["id"]:
