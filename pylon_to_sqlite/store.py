@@ -44,10 +44,10 @@ def _newest(stream: Stream, batch: Sequence[Rows]) -> list[Rows]:
 class Store:
     """The mirror in one SQLite file, opened for writing."""
 
-    def __init__(self, path: str) -> None:
-        self.db = Database(sqlite3.connect(path, timeout=BUSY_SECONDS))
+    def __init__(self, path: str, patience: float = BUSY_SECONDS) -> None:
+        self.db = Database(sqlite3.connect(path, timeout=patience))
         self.tables = Tables(self.db)
-        self.transactions = Transactions(self.db.conn, self.tables.forget_types)
+        self.transactions = Transactions(self.db.conn, self.tables.forget_types, patience)
         self.runs = Runs(self.db, self.transactions)
         self.attachments = Attachments(self.db, self.transactions)
         self.memory = Memory(self.db, self.transactions)

@@ -126,7 +126,11 @@ def newer(path: Path) -> None:
     [
         (directory, "{} is a directory: give the name of a file in it"),
         (other_bytes, "{} is no SQLite database"),
-        (torn, "cannot read {}: database disk image is malformed"),
+        (
+            torn,
+            "cannot read {0}: database disk image is malformed: pylon-to-sqlite doctor {0} tells"
+            " what is damaged, and what to do",
+        ),
         (fifo, "{} is no regular file"),
         (foreign_issues, "{} has a table named issues that is not this tool's: use another file"),
         (foreign_view, "{} has a view named accounts that is not this tool's: use another file"),
