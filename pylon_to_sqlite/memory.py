@@ -5,12 +5,23 @@ from typing import Any
 from sqlite_utils import Database
 
 from pylon_to_sqlite.choice import Choice
-from pylon_to_sqlite.plan import Checkpoint, Comparison, fingerprint, restarted
+from pylon_to_sqlite.errors import Unusable
+from pylon_to_sqlite.plan import Checkpoint, Comparison, SavedType, fingerprint, restarted
 from pylon_to_sqlite.stream import Stream
 from pylon_to_sqlite.transactions import Transactions
 
 # The name that the comparison of all issues has among the checkpoints.
 COMPARISON = "reconcile"
+
+
+def understood(kind: type[SavedType], text: str, of: str) -> SavedType:
+    """What the file remembers. Raises Unusable where that is garbled, as on a torn page."""
+    try:
+        return kind.from_json(text)
+    except (ValueError, TypeError, AttributeError):
+        raise Unusable(
+            f"what the file remembers of {of} is garbled: pylon-to-sqlite doctor tells more"
+        ) from None
 
 
 class Memory:
@@ -27,7 +38,7 @@ class Memory:
         )
         if row is None:
             return Checkpoint()
-        checkpoint = Checkpoint.from_json(row[1])
+        checkpoint = understood(Checkpoint, row[1], stream.name)
         return checkpoint if row[0] == fingerprint(stream) else restarted(checkpoint)
 
     def save(self, stream: Stream, checkpoint: Checkpoint, completed_at: str | None = None) -> None:
@@ -48,7 +59,7 @@ class Memory:
     def comparison(self) -> Comparison:
         """Where the comparison of all issues is."""
         row = self._one("SELECT state FROM _pylon_checkpoints WHERE stream = ?", COMPARISON)
-        return Comparison.from_json(row[0]) if row else Comparison()
+        return understood(Comparison, row[0], "issues") if row else Comparison()
 
     def save_comparison(self, comparison: Comparison) -> None:
         with self.transactions.one():
@@ -60,7 +71,7 @@ class Memory:
     def choice(self) -> Choice:
         """What is mirrored, as far as somebody has said so."""
         row = self._one("SELECT value FROM _pylon_meta WHERE key = 'choice'")
-        return Choice.from_json(row[0]) if row else Choice()
+        return understood(Choice, row[0], "what to mirror") if row else Choice()
 
     def save_choice(self, choice: Choice) -> None:
         with self.transactions.one():

@@ -8,6 +8,7 @@ from typing import Any
 from pylon_to_sqlite import file
 from pylon_to_sqlite.choice import Choice
 from pylon_to_sqlite.errors import Unusable
+from pylon_to_sqlite.memory import understood
 from pylon_to_sqlite.plan import Checkpoint
 from pylon_to_sqlite.schema import TABLES
 from pylon_to_sqlite.stale import stale_params, stale_sql
@@ -55,7 +56,7 @@ def status_of(path: Path, now: str) -> Status:
         with file.reading(path) as connection:
             connection.row_factory = sqlite3.Row
             meta = dict(connection.execute("SELECT key, value FROM _pylon_meta").fetchall())
-            choice = Choice.from_json(meta.get("choice") or "{}")
+            choice = understood(Choice, meta.get("choice") or "{}", "what to mirror")
             return Status(
                 meta.get("organization_name") or "",
                 meta.get("organization_id") or "",
@@ -64,7 +65,7 @@ def status_of(path: Path, now: str) -> Status:
                 [_stream(connection, stream, choice.is_on(stream), now) for stream in STREAMS],
             )
     except sqlite3.Error as error:
-        raise Unusable(f"cannot read {path}: {error}") from None
+        raise Unusable(file.told("cannot read", path, error)) from None
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def runs_of(path: Path, last: int) -> list[RunStatus]:
             ).fetchall()
             made = [_run(connection, dict(row)) for row in found]
     except sqlite3.Error as error:
-        raise Unusable(f"cannot read {path}: {error}") from None
+        raise Unusable(file.told("cannot read", path, error)) from None
     if made and made[0].ended_at is None and file.is_held(path):
         made[0] = replace(made[0], outcome=AT_WORK)
     return made
@@ -170,4 +171,4 @@ def _checkpoint(connection: sqlite3.Connection, stream: Stream) -> Checkpoint:
     row = connection.execute(
         "SELECT state FROM _pylon_checkpoints WHERE stream = ?", [stream.name]
     ).fetchone()
-    return Checkpoint.from_json(row["state"]) if row else Checkpoint()
+    return understood(Checkpoint, row["state"], stream.name) if row else Checkpoint()
