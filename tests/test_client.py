@@ -267,7 +267,7 @@ def passing() -> dict[str, tuple[httpx.Response | Exception, type[PylonError], s
         found[name] = (httpx.Response(200, content=body), Unexpected, f"GET /accounts: {words}")
     paginations = {
         "no-data": ([], "new", "says that there is more, and gives no records"),
-        "null-data": (None, "new", "says that there is more, and gives no records"),
+        "null-data": (None, "new", "said that there is more, and then gives nothing"),
         "no-cursor": ([ONE], "", "says that there is more, and gives no cursor"),
         "odd-cursor": ([ONE], 7, "says that there is more, and gives no cursor"),
         "same-cursor": ([ONE], "two", "the same cursor came back again and again"),
@@ -275,6 +275,8 @@ def passing() -> dict[str, tuple[httpx.Response | Exception, type[PylonError], s
     for name, (data, cursor, words) in paginations.items():
         odd = answer(200, data=data, pagination={"cursor": cursor, "has_next_page": True})
         found[name] = (odd, Unexpected, f"GET /accounts: {words}")
+    ended = answer(200, data=None, pagination={"cursor": "", "has_next_page": False})
+    found["null-end"] = (ended, Unexpected, f"GET /accounts: {paginations['null-data'][2]}")
     for status in (408, 425, 500, 502, 503, 504):
         odd = httpx.Response(status, html="<h1>Bad gateway</h1>")
         words = f"GET /accounts: {status} {odd.reason_phrase}"
