@@ -332,3 +332,17 @@ def test_cursor_that_never_gets_on_fails_its_stream_and_never_loops(
     api.behave()
     assert errors(sync(path, api, clock, "issues")) == {}
     assert len(live(path, "issues")) == 2005
+
+
+@pytest.mark.parametrize("fault", ["no-data", "data-null"])
+def test_a_first_load_that_found_nothing_is_no_load(
+    path: Path, desk: Desk, api: Api, clock: Any, fault: str
+) -> None:
+    """Nobody would ask for what is older again, but for the comparison a day later."""
+    api.misbehave(fault, "/(issues|tasks)/search", times=-1)
+    assert errors(sync(path, api, clock)) == {}
+    assert live(path, "issues") == live(path, "tasks") == []
+    api.behave()
+    clock.sleep(900)
+    assert errors(sync(path, api, clock)) == {}
+    assert differences(path, desk.workspace) == []
