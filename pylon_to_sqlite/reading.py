@@ -17,6 +17,8 @@ from pylon_to_sqlite.support_streams import ISSUES
 
 # A walk whose cursor Pylon refuses begins again; more often than this, something else is wrong.
 RESTARTS = 2
+# So many other records are asked for before an endpoint is taken for gone, and not a record.
+OTHERS = 3
 
 
 class Source(Protocol):
@@ -79,6 +81,8 @@ class Reading:
     through: list[Stream] = field(default_factory=list)
     """Streams of which all has been read that a --full asked for."""
     run: int = 0
+    _known: set[str] = field(default_factory=set)
+    """Streams of which a record was had by its id."""
 
     def whole(self, stream: Stream, steps: Steps) -> Steps:
         """All steps of a stream, its failure noted, and its end."""
@@ -210,6 +214,8 @@ class Reading:
         except Gone:
             if stream.parent.is_walked:
                 return True
+            if not (yield from self._knows_others(stream.parent, key)):
+                return False
             gone = self.store.parent_gone(stream.parent, key, self.wall())
             result = self.results[stream.parent.name]
             result.counts.gone += gone
@@ -221,6 +227,25 @@ class Reading:
         except PylonError:
             return False
         return False
+
+    def _knows_others(self, parent: Stream, key: str) -> Generator[Request, Page, bool]:
+        """Whether Pylon has any other record of this kind by its id. Where it has none that is
+        live here, it is the endpoint that is gone, and no record of it."""
+        if parent.name in self._known:
+            return True
+        others = self.store.newest(parent, OTHERS, but=key)
+        for other in others:
+            try:
+                yield plan.request_by_id(parent, other)
+            except Gone:
+                continue
+            except Unauthorized:
+                raise
+            except PylonError:
+                return False
+            self._known.add(parent.name)
+            return True
+        return not others
 
 
 def combined(errors: Sequence[PylonError], among: str, *, are_all: bool = False) -> PylonError:

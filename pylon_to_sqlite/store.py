@@ -215,6 +215,15 @@ class Store:
         )
         return [row[0] for row in found]
 
+    def newest(self, stream: Stream, most: int, but: str) -> list[str]:
+        """Keys of the live rows that changed last, without the one."""
+        found = self.db.execute(
+            f"SELECT id FROM {stream.name} WHERE {live(TABLES[stream.name])} AND id <> ?"
+            " ORDER BY updated_at DESC, id LIMIT ?",
+            [but, most],
+        )
+        return [row[0] for row in found]
+
     def stale(self, stream: Stream, now: str, full: str | None) -> Iterator[Parent]:
         """Parents whose children must be read, newest first, each once. It may be written to
         while this goes on: what is read meanwhile is not given again."""
