@@ -81,6 +81,7 @@ TORN = (
     "restore a backup, or move the file and its -wal aside and run a sync for a new one: what is"
     " deleted in Pylon, and issue_changes, is in the old file alone"
 )
+FREE = "make a copy with pylon-to-sqlite backup, and put that in its place: the copy is whole"
 OLDER = "the next sync brings it up to date, or --mend"
 
 
@@ -103,6 +104,10 @@ def _integrity(mirror: Examined) -> Iterator[Finding]:
         else:
             yield Finding("integrity", "wrong", message, TORN)
         return
+    # SQLite looks at free pages with the whole file only where its first table is no virtual one.
+    if lines := damage(mirror.connection, "quick_check", "sqlite_master"):
+        message = f"SQLite finds its free pages damaged: {'; '.join(lines[:SHOWN])}"
+        yield Finding("integrity", "wrong", message, FREE)
 
 
 def _layout(mirror: Examined) -> Iterator[Finding]:

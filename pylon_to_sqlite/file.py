@@ -157,10 +157,13 @@ def opened(path: Path, *, may_write: bool = False) -> sqlite3.Connection:
     return connection
 
 
-def damage(connection: sqlite3.Connection, pragma: str = "quick_check") -> list[str]:
-    """What SQLite finds damaged, in its words. Of full text only newer versions tell anything
-    here, and what is wrong with that is no damage: it can be built anew."""
-    told = connection.execute(f"PRAGMA {pragma}(20)").fetchall()
+def damage(
+    connection: sqlite3.Connection, pragma: str = "quick_check", of: str = "20"
+) -> list[str]:
+    """What SQLite finds damaged, in its words: so many things, or those of one table. Of full text
+    only newer versions tell anything here, and what is wrong with that is no damage: it can be
+    built anew."""
+    told = connection.execute(f"PRAGMA {pragma}({of})").fetchall()
     lines = [line for (text,) in told for line in text.split("\n")]
     noise = ("ok", "*** in database main ***")
     return [one for one in lines if one not in noise and "inverted index for FTS" not in one]
