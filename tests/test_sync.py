@@ -346,3 +346,22 @@ def test_a_first_load_that_found_nothing_is_no_load(
     clock.sleep(900)
     assert errors(sync(path, api, clock)) == {}
     assert differences(path, desk.workspace) == []
+
+
+@pytest.mark.parametrize("skew", [3600, 7200])
+def test_what_changes_after_a_run_for_which_pylons_clock_was_ahead_is_seen(
+    path: Path, desk: Desk, api: Api, clock: Any, skew: int
+) -> None:
+    """Issues and tasks, in the time that the run would have taken for read."""
+    sync(path, api, clock)
+    clock.sleep(900)
+    api.misbehave("wrong-date", times=-1, seconds=skew)
+    assert errors(sync(path, api, clock)) == {}
+    api.behave()
+    clock.sleep(600)
+    desk.workspace.reply(desk.issues[0], html="<p>Still here?</p>", author=desk.contacts[0])
+    task = desk.workspace.listed("tasks")[0].key
+    desk.workspace.change("tasks", task, title="Meanwhile")
+    clock.sleep(10_000)
+    assert errors(sync(path, api, clock)) == {}
+    assert differences(path, desk.workspace) == []
