@@ -127,11 +127,12 @@ def page_of(request: Request, payload: Mapping[str, Any], reply: Reply) -> Page:
 
 def _cursor_of(where: str, request: Request, pagination: object, data: object) -> str | None:
     records = data if isinstance(data, list) else []
+    if request.cursor and data is None:
+        # Believed, the rest of a list would not be missed before it is read whole again.
+        raise Passing(Unexpected(f"{where}: said that there is more, and then gives nothing"))
     if not isinstance(pagination, Mapping):
         if request.limit and len(records) >= request.limit and not request.is_cut_off:
             raise Passing(Unexpected(f"{where}: a full page does not say whether there is more"))
-        if request.cursor and data is None:
-            raise Passing(Unexpected(f"{where}: said that there is more, and then gives nothing"))
         return None
     cursor = pagination.get("cursor")
     has_next = pagination.get("has_next_page")

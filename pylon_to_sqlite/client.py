@@ -48,7 +48,6 @@ MAX_WAIT = 3600.0
 MAX_PAUSE = 300.0
 # What a library says of an answer may hold much of it.
 LONGEST_WORDS = 200
-SHORTEST_WAIT = 1.0
 
 # A page of 999 issues has been seen to take 18 s.
 PATIENT = httpx.Timeout(connect=15.0, read=120.0, write=30.0, pool=None)
@@ -157,6 +156,8 @@ class Client:
         try:
             data = self.record(Request("GET", "/me", "/me"), first=True)
         except Refused as error:
+            if error.status != 403:
+                raise
             raise Unauthorized(f"Pylon does not let this token in: {error}") from None
         user = data.get("user")
         if not isinstance(data.get("id"), str) or not 0 < len(data["id"]) <= LONGEST_WORDS:
@@ -230,7 +231,7 @@ class Client:
                         refused_since = self.clock.steady()
                     self._note_refusal(request, reply, refusals, refused_since)
                     continue
-                refused_since = None
+                refused_since, refusals = None, 0
                 payload = payload_of(request, reply, self._server_now(reply), self.api_url)
                 return read(request, payload, reply)
             except Passing as fault:
@@ -342,9 +343,8 @@ class Client:
     def _note_refusal(self, request: Request, reply: Reply, refusals: int, since: float) -> None:
         told = told_to_wait(reply.headers, self._server_now(reply))
         seconds = MINUTE if told is None else told
-        if seconds < SHORTEST_WAIT:
-            # "At once" is said by clocks that differ: asked for less and less often.
-            seconds = max(seconds, min(MINUTE, 0.1 * 2.0 ** min(refusals, 10)))
+        # Clocks differ, and some servers always say the same: asked for less and less often.
+        seconds = max(seconds, min(MINUTE, 0.1 * 2.0 ** min(refusals, 10)))
         waited = self.clock.steady() - since
         self._allowance(request).refused(min(seconds, MAX_WAIT), is_told=told is not None)
         if waited + seconds > MAX_WAIT:

@@ -25,6 +25,10 @@ class Unavailable(PylonError):
     """The retries are spent: this stream stops, the others go on."""
 
 
+class Removed(Unavailable):
+    """The file is not there any more, or another one is: what was read is lost with it."""
+
+
 class Unexpected(PylonError):
     """The answer has the wrong shape: this stream stops and shows where."""
 

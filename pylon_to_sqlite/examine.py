@@ -96,6 +96,7 @@ UNWISHED = (
     "restore a copy, or remove the row choice of _pylon_meta with sqlite3, and say in the next sync"
     " what is to be left out"
 )
+FREE = "make a copy with pylon-to-sqlite backup, and put that in its place: the copy is whole"
 OLDER = "the next sync brings it up to date, or --mend"
 
 
@@ -118,6 +119,10 @@ def _integrity(mirror: Examined) -> Iterator[Finding]:
         else:
             yield Finding("integrity", "wrong", message, TORN)
         return
+    # SQLite looks at free pages with the whole file only where its first table is no virtual one.
+    if lines := damage(mirror.connection, "quick_check", "sqlite_master"):
+        message = f"SQLite finds its free pages damaged: {'; '.join(lines[:SHOWN])}"
+        yield Finding("integrity", "wrong", message, FREE)
 
 
 def _layout(mirror: Examined) -> Iterator[Finding]:

@@ -3,17 +3,27 @@
 import os
 import secrets
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from pylon_to_sqlite.errors import Busy, Unusable
+from pylon_to_sqlite.errors import Busy, Removed, Unavailable, Unusable
 from pylon_to_sqlite.full_text import shadows
 from pylon_to_sqlite.privacy import Pseudonyms
 from pylon_to_sqlite.schema import BOOKKEEPING, EARLIER, FULL_TEXT, MIGRATED, TABLES, VERSION
+from pylon_to_sqlite.transactions import BUSY_SECONDS
 
 _MAGIC = b"SQLite format 3\x00"
+# What can be done about what SQLite says, by words of it.
+_REMEDIES = {
+    "malformed": "pylon-to-sqlite doctor {} tells what is damaged, and what to do",
+    "not a database": "pylon-to-sqlite doctor {} tells what is damaged, and what to do",
+    "is full": "make room on its disk, then run it again",
+    "I/O error": "see whether its disk is full or failing, then run it again",
+    "locked": "another program has it for itself; run it again when that is done",
+    "readonly": "make it writable, then run it again",
+}
 # Steps of SQLite's between two looks at whether somebody has pressed Ctrl-C.
 NOTICE = 10_000
 # Who only looks whether a sync is at work holds the file for a moment too, so that is waited for.
@@ -28,11 +38,21 @@ class Mirror(NamedTuple):
     other_tables: frozenset[str] = frozenset()
 
 
-def inspect(path: Path, *, must_exist: bool = False) -> Mirror | None:
+def told(what: str, path: Path, error: object) -> str:
+    """A sentence on why the file at `path` failed, with what to do where anybody knows."""
+    said = str(error)
+    remedy = next((todo for words, todo in _REMEDIES.items() if words in said), "")
+    return f"{what} {path}: {said}{': ' if remedy else ''}{remedy.format(path)}"
+
+
+def inspect(
+    path: Path, *, must_exist: bool = False, patience: float = BUSY_SECONDS
+) -> Mirror | None:
     """Whose mirror `path` is, None where it is no mirror yet but can become one.
 
     Raises Unusable for what cannot be written to, is no SQLite database, comes from a newer
-    version, or holds tables of our names that are not ours. Nothing is written.
+    version, or holds tables of our names that are not ours; Unavailable for what another program
+    has for itself for longer than `patience` seconds. Nothing is written.
     """
     try:
         whole = path.resolve()
@@ -49,7 +69,7 @@ def inspect(path: Path, *, must_exist: bool = False) -> Mirror | None:
             return None
         if not whole.is_file():
             raise Unusable(f"{path} is no regular file")
-        return _inspect_existing(whole, must_exist)
+        return _inspect_existing(whole, must_exist, patience)
     except (OSError, RuntimeError) as error:
         # RuntimeError: a symbolic link that leads to itself.
         what = getattr(error, "strerror", None) or error
@@ -113,6 +133,29 @@ def held(path: Path, patience: float = MOMENT) -> Iterator[None]:
         yield
 
 
+def watched(path: Path) -> Callable[[], None]:
+    """What raises Removed once the file at `path` is another one than now: whoever writes to it
+    would go on writing to a file without a name, and lose it all at the end."""
+    before = _inode(path)
+
+    def check() -> None:
+        if _inode(path) != before:
+            raise Removed(
+                f"{path} was removed or replaced while a run wrote to it: what that run read is"
+                " lost with it, and the next one reads it again"
+            )
+
+    return check
+
+
+def _inode(path: Path) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def is_held(path: Path) -> bool:
     """Whether a sync is at work on `path`, as far as this user can tell; makes no lock."""
     if not Path(f"{path.resolve()}.lock").exists():
@@ -154,7 +197,7 @@ def opened(path: Path, *, may_write: bool = False) -> sqlite3.Connection:
     # Where nobody can write, SQLite cannot make a -shm either, and needs none.
     mode = "mode=rw" if may_write else "immutable=1" if is_still else "mode=ro"
     uri = f"{whole.as_uri()}?{mode}"
-    connection = sqlite3.connect(uri, uri=True, timeout=60, isolation_level=None)
+    connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
     # A callback, so that a signal can end what takes long.
     connection.set_progress_handler(lambda: None, NOTICE)
     return connection
@@ -180,16 +223,19 @@ def looked_at(path: Path) -> Iterator[sqlite3.Connection]:
                 last.execute("SELECT 1 FROM sqlite_master").fetchone()
 
 
-def damage(connection: sqlite3.Connection, pragma: str = "quick_check") -> list[str]:
-    """What SQLite finds damaged, in its words. Of full text only newer versions tell anything
-    here, and what is wrong with that is no damage: it can be built anew."""
-    told = connection.execute(f"PRAGMA {pragma}(20)").fetchall()
+def damage(
+    connection: sqlite3.Connection, pragma: str = "quick_check", of: str = "20"
+) -> list[str]:
+    """What SQLite finds damaged, in its words: so many things, or those of one table. Of full text
+    only newer versions tell anything here, and what is wrong with that is no damage: it can be
+    built anew."""
+    told = connection.execute(f"PRAGMA {pragma}({of})").fetchall()
     lines = [line for (text,) in told for line in text.split("\n")]
     noise = ("ok", "*** in database main ***")
     return [one for one in lines if one not in noise and "inverted index for FTS" not in one]
 
 
-def _inspect_existing(path: Path, read_only: bool) -> Mirror | None:
+def _inspect_existing(path: Path, read_only: bool, patience: float) -> Mirror | None:
     try:
         with path.open("rb") as file:
             head = file.read(len(_MAGIC))
@@ -202,19 +248,21 @@ def _inspect_existing(path: Path, read_only: bool) -> Mirror | None:
     if not head:
         return None
     try:
-        with closing(_read_only(path)) as connection:
+        with closing(_read_only(path, patience)) as connection:
             return _mirror(path, connection)
     except sqlite3.Error as error:
-        raise Unusable(f"cannot read {path}: {error}") from None
+        kind = Unavailable if "locked" in str(error) else Unusable
+        raise kind(told("cannot read", path, error)) from None
     except UnicodeDecodeError:
         # What SQLite says of a schema that is damaged quotes it.
-        raise Unusable(f"cannot read {path}: malformed database schema") from None
+        torn = told("cannot read", path, "malformed database schema")
+        raise Unusable(torn) from None
 
 
-def _read_only(path: Path) -> sqlite3.Connection:
+def _read_only(path: Path, patience: float = BUSY_SECONDS) -> sqlite3.Connection:
     # Without a -wal nobody is at work on the file, and then not even a -shm is made beside it.
     mode = "mode=ro" if Path(f"{path.resolve()}-wal").exists() else "immutable=1"
-    return sqlite3.connect(f"{path.resolve().as_uri()}?{mode}", uri=True, timeout=60)
+    return sqlite3.connect(f"{path.resolve().as_uri()}?{mode}", uri=True, timeout=patience)
 
 
 def _mirror(path: Path, connection: sqlite3.Connection) -> Mirror | None:

@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from queue import Empty, SimpleQueue
 
-from pylon_to_sqlite.errors import PylonError
+from pylon_to_sqlite.errors import PylonError, Unauthorized
 from pylon_to_sqlite.plan import Page, Request
 
 # Yielding None means: nothing to ask until another has got on.
@@ -36,7 +36,7 @@ class Lanes:
         check: Callable[[], None],
         settle: Callable[[], None],
     ) -> None:
-        self._fetch = fetch
+        self._fetch = until_refused(fetch)
         self._workers = workers
         self._check = check
         self._settle = settle
@@ -117,3 +117,20 @@ class Lanes:
         if template not in self._lanes:
             self._lanes[template] = ThreadPoolExecutor(self._workers, f"lane {template}")
         return self._lanes[template]
+
+
+def until_refused(fetch: Callable[[Request], Page]) -> Callable[[Request], Page]:
+    """`fetch` until a token is refused, from when on nothing is sent: the thread that runs the
+    lanes may be busy writing, and workers of other lanes would go on meanwhile."""
+    refused: list[Unauthorized] = []
+
+    def fetched(request: Request) -> Page:
+        if refused:
+            raise refused[0]
+        try:
+            return fetch(request)
+        except Unauthorized as error:
+            refused.append(error)
+            raise
+
+    return fetched

@@ -24,7 +24,7 @@ def recalled(kind: type[SavedType], text: Any, name: str) -> SavedType:
         return kind.from_json(text)
     except (ValueError, TypeError, AttributeError, RecursionError):
         raise Unusable(
-            f"what the file remembers as {name} cannot be read: pylon-to-sqlite doctor tells more"
+            f"what the file remembers of {name} is garbled: pylon-to-sqlite doctor tells more"
         ) from None
 
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Protocol
 
 from pylon_to_sqlite import plan
 from pylon_to_sqlite.choice import Choice
 from pylon_to_sqlite.errors import Gone, PylonError, Refused, Unauthorized, Unavailable, Unexpected
 from pylon_to_sqlite.lanes import Steps
-from pylon_to_sqlite.plan import Checkpoint, Page, Request
+from pylon_to_sqlite.plan import Checkpoint, Page, Request, moment
 from pylon_to_sqlite.rows import Rows, rows_of_page
 from pylon_to_sqlite.runs import Counts
 from pylon_to_sqlite.store import Store
@@ -17,6 +18,10 @@ from pylon_to_sqlite.support_streams import ISSUES
 
 # A walk whose cursor Pylon refuses begins again; more often than this, something else is wrong.
 RESTARTS = 2
+# So many other records are asked for before an endpoint is taken for gone, and not a record.
+OTHERS = 3
+# Clocks that differ by more are not both clocks.
+CLOCKS_APART = timedelta(days=1)
 
 
 class Source(Protocol):
@@ -79,6 +84,8 @@ class Reading:
     through: list[Stream] = field(default_factory=list)
     """Streams of which all has been read that a --full asked for."""
     run: int = 0
+    _known: set[str] = field(default_factory=set)
+    """Streams of which a record was had by its id."""
 
     def whole(self, stream: Stream, steps: Steps) -> Steps:
         """All steps of a stream, its failure noted, and its end."""
@@ -125,7 +132,8 @@ class Reading:
     def complete(self, stream: Stream, checkpoint: Checkpoint) -> None:
         """All of the stream has been read, if there was anything to be asked."""
         has_answered = self.results[stream.name].has_answered
-        self.store.memory.save(stream, checkpoint, self.wall() if has_answered else None)
+        known = _by_both_clocks(checkpoint, self.wall())
+        self.store.memory.save(stream, known, self.wall() if has_answered else None)
         if checkpoint.full:
             self.through.append(stream)
 
@@ -210,6 +218,8 @@ class Reading:
         except Gone:
             if stream.parent.is_walked:
                 return True
+            if not (yield from self._knows_others(stream.parent, key)):
+                return False
             gone = self.store.parent_gone(stream.parent, key, self.wall())
             result = self.results[stream.parent.name]
             result.counts.gone += gone
@@ -221,6 +231,35 @@ class Reading:
         except PylonError:
             return False
         return False
+
+    def _knows_others(self, parent: Stream, key: str) -> Generator[Request, Page, bool]:
+        """Whether Pylon has any other record of this kind by its id. Where it has none that is
+        live here, it is the endpoint that is gone, and no record of it."""
+        if parent.name in self._known:
+            return True
+        others = self.store.newest(parent, OTHERS, but=key)
+        for other in others:
+            try:
+                yield plan.request_by_id(parent, other)
+            except Gone:
+                continue
+            except Unauthorized:
+                raise
+            except PylonError:
+                return False
+            self._known.add(parent.name)
+            return True
+        return not others
+
+
+def _by_both_clocks(checkpoint: Checkpoint, wall: str) -> Checkpoint:
+    """The checkpoint with no watermark beyond our own time: where Pylon's clock was ahead, changes
+    of the time between would be asked for by no later run. A clock of ours that is behind costs
+    reading that time again; one that is lost altogether is not heeded."""
+    ahead = checkpoint.watermark or wall
+    if not timedelta() < moment(ahead) - moment(wall) < CLOCKS_APART:
+        return checkpoint
+    return replace(checkpoint, watermark=wall)
 
 
 def combined(errors: Sequence[PylonError], among: str, *, are_all: bool = False) -> PylonError:

@@ -4,14 +4,14 @@ Issues are listed by their creation, window after window from the oldest on, as 
 is done once a day, beside all else, and goes on where a run was stopped.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from pylon_to_sqlite import plan
 from pylon_to_sqlite.errors import Gone, PylonError, Refused, Unauthorized
 from pylon_to_sqlite.lanes import Steps
-from pylon_to_sqlite.plan import Comparison, Window
+from pylon_to_sqlite.plan import Comparison, Page, Request, Window
 from pylon_to_sqlite.reading import RESTARTS, Reading
 from pylon_to_sqlite.rows import Rows, rows_of
 from pylon_to_sqlite.support_streams import ISSUES
@@ -71,6 +71,8 @@ class Reconciliation:
 
     def _go_on(self, comparison: Comparison) -> Steps:
         restarts = 0
+        # Where the next run begins: at the first window of which an issue did not answer.
+        left: str | None = None
         while comparison.reached and comparison.reached < (comparison.until or ""):
             span = comparison.span or SPANS[0]
             window = plan.window_from(comparison.reached, span, comparison.until or "")
@@ -86,9 +88,12 @@ class Reconciliation:
                     raise
                 comparison = replace(comparison, span=smaller[0])
                 continue
-            yield from self._see_to_unseen(window)
+            if (yield from self._see_to_unseen(window)) and left is None:
+                left = comparison.reached
             comparison = replace(comparison, reached=window.before)
-            self.store.memory.save_comparison(comparison)
+            self.store.memory.save_comparison(replace(comparison, reached=left or window.before))
+        if left is not None:
+            return
         # What spans fit is found out anew each time: it takes three requests.
         self.store.memory.save_comparison(Comparison(finished=comparison.began))
 
@@ -144,9 +149,10 @@ class Reconciliation:
                 return
             self._cursor = cursor = page.cursor
 
-    def _see_to_unseen(self, window: Window) -> Steps:
-        """Ask by id for the issues that are here and were not in the list. A list can lack what is
-        there; the issue itself tells."""
+    def _see_to_unseen(self, window: Window) -> Generator[Request, Page, bool]:
+        """Ask by id for the issues that are here and were not in the list, for a list can lack what
+        is there; the issue itself tells. Gives whether one of them did not answer."""
+        is_left = False
         total, missing = self.store.unseen_issues(window)
         if len(missing) > FEW and 2 * len(missing) > total and not self.is_allowed:
             self.found.error = (
@@ -154,24 +160,25 @@ class Reconciliation:
                 f" were created from {window.after} to {window.before}. If they are gone, say so"
                 " once with --allow-deletes issues"
             )
-            return
+            return False
         for key in missing:
             try:
                 page = yield plan.request_by_id(ISSUES, key)
+                rows = rows_of(ISSUES, page.records[0])
             except Gone:
                 self.found.gone += self.store.parent_gone(ISSUES, key, self.wall())
             except Unauthorized:
                 raise
-            except PylonError:
-                continue
+            except PylonError as error:
+                is_left, self.found.error = True, self.found.error or str(error)
             else:
-                rows = rows_of(ISSUES, page.records[0])
                 self.issues.version += 1
                 mirrored = self._in_scope([rows])
                 self.found.changed += self.store.commit_compared(mirrored, self.wall()).changed
                 if rows.row["id"] != key:
                     # The issue that this one was merged into.
                     self.found.gone += self.store.parent_gone(ISSUES, key, self.wall())
+        return is_left
 
     def _in_scope(self, batch: list[Rows]) -> list[Rows]:
         """What of it the mirror is to hold; the rest is gone, as far as it is here."""

@@ -27,6 +27,7 @@ from pylon_to_sqlite.store import Store
 from pylon_to_sqlite.stream import Stream
 from pylon_to_sqlite.support_streams import ISSUES
 from pylon_to_sqlite.sync import Sync
+from pylon_to_sqlite.transactions import BUSY_SECONDS
 from pylon_to_sqlite.withdraw import Withdrawn
 
 
@@ -136,14 +137,16 @@ def mirror(
     wishes: Wishes,
     on_progress: Callable[[Progress], None],
     on_result: Callable[[Result], None],
+    patience: float = BUSY_SECONDS,
 ) -> Outcome:
     """Mirror the workspace that `client` reads into the file at `path`.
 
     Raises Unusable, Unauthorized, Busy or Unavailable before anything is written; later only
     Unauthorized, when Pylon stops accepting the token, and Unavailable, when the file can no
-    longer be written, both with all that was read before committed.
+    longer be written, both with all that was read before committed. `patience` is for how many
+    seconds other programs may write to the file, or have it for themselves.
     """
-    known = file.inspect(path)
+    known = file.inspect(path, patience=patience)
     # From here on by its whole name: to SQLite `:memory:` and `file:x` would be something else.
     path = path.resolve()
     me = client.me()
@@ -155,12 +158,22 @@ def mirror(
         with file.held(path):
             # Another sync may have made the file somebody else's meanwhile.
             check_organization(path, file.inspect(path), me)
-            with closing(Store(str(path))) as store:
+            is_there, check = file.watched(path), wishes.check
+
+            def checked() -> None:
+                is_there()
+                check()
+
+            wished = replace(wishes, check=checked)
+            with closing(Store(str(path), patience)) as store:
                 store.prepare(client.wall(), organization_id=me.id, organization_name=me.name)
-                choice, withdrawn = _hold_to(path, store, wishes, client.wall())
-                return _run(store, client, wishes, me, choice, withdrawn, on_progress, on_result)
+                chosen = _hold_to(path, store, wished, client.wall())
+                outcome = _run(store, client, wished, me, *chosen, on_progress, on_result)
+            is_there()
+            return outcome
     except sqlite3.Error as error:
-        raise Unavailable(f"cannot write to {path}: {error}. What was committed stays") from None
+        why = file.told("cannot write to", path, error)
+        raise Unavailable(f"{why}. What was committed stays") from None
 
 
 def _run(

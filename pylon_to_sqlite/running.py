@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +14,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from pylon_to_sqlite.display import counted
-from pylon_to_sqlite.errors import Unusable
+from pylon_to_sqlite.errors import Removed, Unusable
 
 if TYPE_CHECKING:
     from pylon_to_sqlite.client import Client
@@ -159,23 +158,15 @@ class Kept:
     @contextmanager
     def watched(self) -> Iterator[None]:
         """Around a round. Raises Unusable where the file has gone."""
-        before = self._inode()
-        if self._was_there and before is None:
+        is_there = self._path.exists()
+        if self._was_there and not is_there:
             raise Unusable(
                 f"{self._path} is gone: put it back, or start this again to make a new one"
             )
-        yield
-        after = self._inode()
-        self._was_there = True
-        if after is None or before not in (None, after):
-            raise Unusable(
-                f"{self._path} was removed or replaced while a run wrote to it: what that run read"
-                " is lost with it, and the next one reads it again"
-            )
-
-    def _inode(self) -> tuple[int, int] | None:
+        self._was_there = is_there
         try:
-            found = os.stat(self._path)
-        except OSError:
-            return None
-        return found.st_dev, found.st_ino
+            yield
+        except Removed:
+            self._was_there = True
+            raise
+        self._was_there = True

@@ -71,7 +71,7 @@ def status_of(path: Path, now: str) -> Status:
                 _forgotten(connection),
             )
     except sqlite3.Error as error:
-        raise Unusable(f"cannot read {path}: {error}") from None
+        raise Unusable(file.told("cannot read", path, error)) from None
 
 
 def _forgotten(connection: sqlite3.Connection) -> int:
@@ -113,7 +113,7 @@ def runs_of(path: Path, last: int) -> list[RunStatus]:
             ).fetchall()
             made = [_run(connection, dict(row)) for row in found]
     except sqlite3.Error as error:
-        raise Unusable(f"cannot read {path}: {error}") from None
+        raise Unusable(file.told("cannot read", path, error)) from None
     if made and made[0].ended_at is None and file.is_held(path):
         made[0] = replace(made[0], outcome=AT_WORK)
     return made

@@ -48,11 +48,11 @@ def _newest(stream: Stream, batch: Sequence[Rows]) -> list[Rows]:
 class Store:
     """The mirror in one SQLite file, opened for writing."""
 
-    def __init__(self, path: str) -> None:
-        self.db = Database(sqlite3.connect(path, timeout=BUSY_SECONDS))
+    def __init__(self, path: str, patience: float = BUSY_SECONDS) -> None:
+        self.db = Database(sqlite3.connect(path, timeout=patience))
         self.tables = Tables(self.db)
         self.forgotten = Forgotten(self.db)
-        self.transactions = Transactions(self.db.conn, self._rolled_back)
+        self.transactions = Transactions(self.db.conn, self._rolled_back, patience)
         self.runs = Runs(self.db, self.transactions)
         self.attachments = Attachments(self.db, self.transactions)
         self.memory = Memory(self.db, self.transactions)
@@ -224,6 +224,15 @@ class Store:
         """Keys of the live rows of a stream, in order."""
         found = self.db.execute(
             f"SELECT id FROM {stream.name} WHERE {live(TABLES[stream.name])} ORDER BY id"
+        )
+        return [row[0] for row in found]
+
+    def newest(self, stream: Stream, most: int, but: str) -> list[str]:
+        """Keys of the live rows that changed last, without the one."""
+        found = self.db.execute(
+            f"SELECT id FROM {stream.name} WHERE {live(TABLES[stream.name])} AND id <> ?"
+            " ORDER BY updated_at DESC, id LIMIT ?",
+            [but, most],
         )
         return [row[0] for row in found]
 

@@ -126,6 +126,9 @@ class Sync:
                 if error.status != 400 or smaller is None:
                     raise
                 checkpoint = smaller
+        if not self.store.has(stream, None):
+            # Nothing may be a passing fault, and what is older would never be asked for again.
+            checkpoint = plan.restarted(checkpoint)
         self.reading.complete(stream, checkpoint)
 
     def _in_scope(self, stream: Stream) -> Checkpoint:

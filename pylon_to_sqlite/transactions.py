@@ -14,11 +14,18 @@ NOTICE = 0.5
 
 
 class Transactions:
-    """The transactions of one connection; `forget` is called where one is taken back."""
+    """The transactions of one connection; `forget` is called where one is taken back. `patience`
+    is for how many seconds the writes of other programs are waited for."""
 
-    def __init__(self, connection: sqlite3.Connection, forget: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        forget: Callable[[], None],
+        patience: float = BUSY_SECONDS,
+    ) -> None:
         self._connection = connection
         self._forget = forget
+        self._tries = int(patience / NOTICE)
         self._is_grouping = False
         self._is_whole = True
         self._settled = 0
@@ -27,7 +34,7 @@ class Transactions:
     def one(self, *, is_patient: bool = True) -> Iterator[None]:
         """All or nothing, on the disk at its end or with the group that it is in. Waits for other
         programs' writes, if it `is_patient`."""
-        self._begin(int(BUSY_SECONDS / NOTICE) if is_patient else 0)
+        self._begin(self._tries if is_patient else 0)
         # A signal can end this between any two lines. So what is half done is not remembered, but
         # asked of SQLite: it is whatever stands behind a savepoint that is still there.
         self._is_whole = False

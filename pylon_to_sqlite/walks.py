@@ -43,6 +43,9 @@ class Walks:
         result = reading.results[stream.name]
         result.is_cut_off = stream.is_cut_off and result.read - before >= stream.limit
         done = plan.walked(stream, last, began, is_whole=True)
+        if result.read == before:
+            # Nothing may be a passing fault: what is new later says nothing of the rest.
+            done = replace(done, walked=None)
         reading.complete(stream, done)
         if not result.is_cut_off:
             self._end(stream, None, done)

@@ -112,6 +112,23 @@ def test_a_stray_404_on_children_is_not_gone(path: Path, desk: Desk, api: Api, c
     assert len(live(path, "issues")) == 4
 
 
+@pytest.mark.parametrize("status", ["404", "410"])
+def test_no_issue_is_gone_where_all_are_said_to_be(
+    path: Path, desk: Desk, api: Api, clock: Any, status: str
+) -> None:
+    """It is the endpoint then. Only the comparison would bring them back, a day later."""
+    sync(path, api, clock)
+    desk.workspace.reply(desk.issues[1], html="<p>One more.</p>", author=desk.contacts[0])
+    clock.sleep(DAY)
+    api.misbehave(status, "/issues/[^/]+(/messages)?", times=-1, method="GET")
+    assert set(errors(sync(path, api, clock))) == {"issue_messages"}
+    assert {row["id"] for row in live(path, "issues")} == {*desk.issues}
+    assert len(live(path, "issue_messages")) == 16
+    api.behave()
+    assert errors(sync(path, api, clock)) == {}
+    assert differences(path, desk.workspace) == []
+
+
 def test_an_issue_that_came_back_gets_its_children_again(
     path: Path, desk: Desk, api: Api, clock: Any
 ) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,8 @@ from pylon_to_sqlite.sandbox.workspace import Workspace
 from pylon_to_sqlite.schema import BOOKKEEPING, FULL_TEXT, MIGRATED, TABLES, VERSION
 
 Sync = Callable[..., Outcome]
+
+NOBODY = 65534
 
 
 @pytest.fixture
@@ -126,7 +130,11 @@ def newer(path: Path) -> None:
     [
         (directory, "{} is a directory: give the name of a file in it"),
         (other_bytes, "{} is no SQLite database"),
-        (torn, "cannot read {}: database disk image is malformed"),
+        (
+            torn,
+            "cannot read {0}: database disk image is malformed: pylon-to-sqlite doctor {0} tells"
+            " what is damaged, and what to do",
+        ),
         (fifo, "{} is no regular file"),
         (foreign_issues, "{} has a table named issues that is not this tool's: use another file"),
         (foreign_view, "{} has a view named accounts that is not this tool's: use another file"),
@@ -173,22 +181,40 @@ def test_a_directory_that_is_missing_is_not_created(tmp_path: Path, sync: Sync, 
     assert api.count() == 0
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write to read-only files")
+@contextmanager
+def nobody(path: Path) -> Iterator[Path]:
+    """As a user whom permissions bind, and not root; gives a copy of the file, which is theirs."""
+    with tempfile.TemporaryDirectory() as directory:
+        copy = Path(directory) / path.name
+        shutil.copy(path, copy)
+        ids, is_root = os.getresuid(), os.geteuid() == 0
+        if is_root:
+            for one in (copy, copy.parent):
+                os.chown(one, NOBODY, -1)
+            os.setresuid(NOBODY, NOBODY, 0)
+        try:
+            yield copy
+        finally:
+            if is_root:
+                os.setresuid(*ids)
+
+
 def test_a_file_that_cannot_be_written_to_is_refused(mirrored: Path, sync: Sync, api: Api) -> None:
     """A read-only file, and one in a read-only directory, are told before Pylon is asked."""
     asked = api.count()
-    mirrored.chmod(0o400)
-    with pytest.raises(Unusable, match="read-only"):
-        sync(mirrored)
-    mirrored.chmod(0o600)
-    mirrored.parent.chmod(0o500)
-    try:
+    with nobody(mirrored) as path:
+        path.chmod(0o400)
+        before = everything(path.parent)
         with pytest.raises(Unusable, match="read-only"):
-            sync(mirrored)
+            sync(path)
+        path.chmod(0o600)
+        path.parent.chmod(0o500)
+        with pytest.raises(Unusable, match="read-only"):
+            sync(path)
         with pytest.raises(Unusable, match="cannot write to the directory"):
-            sync(mirrored.with_name("new.db"))
-    finally:
-        mirrored.parent.chmod(0o700)
+            sync(path.with_name("new.db"))
+        assert everything(path.parent) == before
+        path.parent.chmod(0o700)
     assert api.count() == asked
 
 
@@ -310,12 +336,9 @@ def test_customers_words_are_the_owners_only(mirrored: Path) -> None:
     """A new file, and what SQLite puts beside it while it is open, is readable by nobody else."""
     with closing(sqlite3.connect(mirrored)) as connection:
         connection.execute("CREATE TABLE notes (id)")
-        modes = {
-            one.name: oct(one.stat().st_mode & 0o777)
-            for one in mirrored.parent.iterdir()
-            if not one.name.endswith(".lock")  # which is empty
-        }
-    assert modes == {"pylon.db": "0o600", "pylon.db-wal": "0o600", "pylon.db-shm": "0o600"}
+        modes = {one.name: oct(one.stat().st_mode & 0o777) for one in mirrored.parent.iterdir()}
+    names = ("pylon.db", "pylon.db-wal", "pylon.db-shm", "pylon.db.lock")
+    assert modes == dict.fromkeys(names, "0o600")
     assert mirrored.with_name("pylon.db.lock").read_bytes() == b""
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from pylon_to_sqlite.errors import Gone, MoreToDo, Unauthorized
-from pylon_to_sqlite.lanes import Lanes, Steps
+from pylon_to_sqlite.lanes import Lanes, Steps, until_refused
 from pylon_to_sqlite.plan import Page, Request
 
 WORKERS = pytest.mark.parametrize("workers", [1, 3])
@@ -76,6 +76,27 @@ def test_an_error_that_nobody_catches_ends_the_run(workers: int) -> None:
 
     with pytest.raises(Unauthorized):
         lanes(fetch, workers).run([steps(), steps()])
+
+
+def test_nothing_is_sent_once_a_token_was_refused() -> None:
+    """By no worker of any lane, though the run may not have noticed yet; other errors are one
+    request's own."""
+    sent = []
+
+    def fetch(asked: Request) -> Page:
+        sent.append(asked.path)
+        if asked.path in ("revoked", "gone"):
+            raise Unauthorized("no") if asked.path == "revoked" else Gone("gone", status=404)
+        return echo(asked)
+
+    fetched = until_refused(fetch)
+    with pytest.raises(Gone):
+        fetched(request("gone"))
+    assert fetched(request("good")) == echo(request("good"))
+    for path in ("revoked", "good", "other"):
+        with pytest.raises(Unauthorized):
+            fetched(request(path))
+    assert sent == ["gone", "good", "revoked"]
 
 
 @WORKERS

@@ -177,6 +177,33 @@ def test_what_goes_wrong_fails_nothing_else(
     assert differences(path, desk.workspace) == []
 
 
+@pytest.mark.parametrize("fault", ["500", "403", "data-text", "no-key"])
+def test_an_issue_that_did_not_answer_is_asked_for_again_in_the_next_run(
+    path: Path, desk: Desk, api: Api, clock: Any, fault: str
+) -> None:
+    """And not only a day later; it keeps no other from being found."""
+    sync(path, api, clock)
+    for issue in desk.issues[1:3]:
+        desk.workspace.delete_issue(issue)
+    clock.sleep(DAY)
+    # In place of the 404 that it is gone.
+    bodies = {"data-text": {"data": "text"}, "no-key": {"data": {"title": "Odd"}}}
+    kind, body = ("custom", bodies[fault]) if fault in bodies else (fault, {})
+    api.misbehave(kind, f"/issues/{desk.issues[1]}", times=-1, body=body)
+    outcome = sync(path, api, clock)
+    assert (errors(outcome), outcome.compared.gone) == ({}, 1)
+    assert outcome.compared.error
+    assert {row["id"] for row in live(path, "issues")} == {*desk.issues} - {desk.issues[2]}
+    api.behave()
+    clock.sleep(900)
+    outcome = sync(path, api, clock)
+    assert (outcome.compared.gone, outcome.compared.error) == (1, None)
+    assert differences(path, desk.workspace) == []
+    before = api.count("GET /issues")
+    sync(path, api, clock)
+    assert api.count("GET /issues") == before, "that was all of it"
+
+
 def test_what_is_newer_here_is_not_overwritten(
     path: Path, desk: Desk, api: Api, clock: Any
 ) -> None:

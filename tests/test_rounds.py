@@ -20,6 +20,7 @@ from pylon_to_sqlite.errors import (
     Busy,
     MoreToDo,
     PylonError,
+    Removed,
     Unauthorized,
     Unavailable,
     Unusable,
@@ -150,12 +151,22 @@ def test_a_signal_in_a_round_is_not_taken_for_one_between_two(clock: FakeClock) 
         Rounds(60, stop, clock.clock, lambda _: None).run()
 
 
-def test_a_file_that_is_gone_is_told_and_not_made_anew(path: Path) -> None:
+@pytest.mark.parametrize("end", ["well", "removed", "failed"])
+def test_a_file_that_is_gone_is_told_and_not_made_anew(path: Path, end: str) -> None:
+    """Whether it goes between two rounds or in the first one, and however that ended."""
     kept = Kept(path)
-    with kept.watched():
+    with suppress(Unavailable), kept.watched():
         path.write_text("new")
-    with pytest.raises(Unusable, match="was removed or replaced while a run"), kept.watched():
-        path.unlink()
+        if end == "removed":
+            path.unlink()
+            raise Removed("it is gone")
+        if end == "failed":
+            raise Unavailable("nobody answers")
+    if end == "failed":
+        # It was there as the next round began.
+        with suppress(Unavailable), kept.watched():
+            raise Unavailable("nobody answers")
+    path.unlink(missing_ok=True)
     with pytest.raises(Unusable, match="is gone: put it back"), kept.watched():
         raise AssertionError("not reached")
     path.write_text("back")

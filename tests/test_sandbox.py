@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
@@ -837,15 +838,17 @@ class TestAnswers:
 
 
 STATUSES = {
-    "429": 429, "429-no-header": 429, "429-retry-after-date": 429, "500": 500, "502-html": 502,
-    "503": 503, "400": 400, "401": 401, "403": 403, "404": 404, "408": 408, "410": 410,
-    "422": 422, "html": 200, "redirect": 302, "custom": 200,
+    "429": 429, "429-no-header": 429, "429-remaining": 429, "429-retry-after-date": 429,
+    "500": 500, "502-html": 502, "503": 503, "400": 400, "401": 401, "403": 403, "404": 404,
+    "408": 408, "409": 409, "410": 410, "422": 422, "html": 200, "redirect": 302, "custom": 200,
 }  # fmt: skip
 BODIES: dict[str, Callable[[dict[str, Any]], bool]] = {
     "errors-on-200": lambda body: "errors" in body and "data" not in body,
     "data-null": lambda body: body["data"] is None,
     "no-data": lambda body: set(body) == {"request_id"},
     "data-object": lambda body: isinstance(body["data"], dict),
+    "data-text": lambda body: isinstance(body["data"], str),
+    "odd-key": lambda body: isinstance(body["data"][0]["id"], dict),
     "no-key": lambda body: "id" not in body["data"][0] and "id" in body["data"][1],
     "not-an-object": lambda body: isinstance(body["data"][0], str) and len(body["data"]) == 2,
     "no-pagination": lambda body: "pagination" not in body,
@@ -858,6 +861,8 @@ BROKEN: dict[str, type[httpx.TransportError]] = {
     "reset": httpx.ReadError,
     "timeout": httpx.ReadTimeout,
     "refused-connection": httpx.ConnectError,
+    "dns-failure": httpx.ConnectError,
+    "tls-failure": httpx.ConnectError,
     "half-body": httpx.RemoteProtocolError,
 }
 SEARCH = "/issues/search"
@@ -869,7 +874,7 @@ class TestFaults:
         return opened(workspace, 2)
 
     def test_every_fault_is_tested(self) -> None:
-        assert {*STATUSES, *BODIES, *BROKEN, "torn", "refused-cursor"} == FAULTS
+        assert {*STATUSES, *BODIES, *BROKEN, "torn", "refused-cursor", "wrong-date"} == FAULTS
 
     @pytest.mark.parametrize("fault", STATUSES)
     def test_statuses(self, api: Api, either: httpx.Client, fault: str) -> None:
@@ -908,6 +913,21 @@ class TestFaults:
         api.misbehave("torn")
         with pytest.raises(json.JSONDecodeError):
             either.post(SEARCH).json()
+
+    @pytest.mark.parametrize("seconds", [-3600, 3600])
+    def test_a_wrong_date(self, api: Api, clock: Clock, client: httpx.Client, seconds: int) -> None:
+        api.misbehave("wrong-date", seconds=seconds)
+        wrong, right = (client.get("/me").headers["Date"] for _ in range(2))
+        told = parsedate_to_datetime(wrong) - parsedate_to_datetime(right)
+        assert told.total_seconds() == seconds
+
+    def test_a_429_that_only_says_that_nothing_is_left(
+        self, api: Api, client: httpx.Client
+    ) -> None:
+        api.misbehave("429-remaining")
+        headers = client.get("/me").headers
+        assert headers["X-Rate-Limit-Remaining"] == "0"
+        assert not {"retry-after", "x-retry-after"} & {*headers}
 
     def test_waiting_headers(self, api: Api, client: httpx.Client) -> None:
         for fault in ("429", "429-no-header", "429-retry-after-date", "503"):

@@ -332,3 +332,36 @@ def test_cursor_that_never_gets_on_fails_its_stream_and_never_loops(
     api.behave()
     assert errors(sync(path, api, clock, "issues")) == {}
     assert len(live(path, "issues")) == 2005
+
+
+@pytest.mark.parametrize("fault", ["no-data", "data-null"])
+def test_a_first_load_that_found_nothing_is_no_load(
+    path: Path, desk: Desk, api: Api, clock: Any, fault: str
+) -> None:
+    """Nobody would ask for what is older again, but for the comparison a day later."""
+    api.misbehave(fault, "/(issues|tasks)/search", times=-1)
+    assert errors(sync(path, api, clock)) == {}
+    assert live(path, "issues") == live(path, "tasks") == []
+    api.behave()
+    clock.sleep(900)
+    assert errors(sync(path, api, clock)) == {}
+    assert differences(path, desk.workspace) == []
+
+
+@pytest.mark.parametrize("skew", [3600, 7200])
+def test_what_changes_after_a_run_for_which_pylons_clock_was_ahead_is_seen(
+    path: Path, desk: Desk, api: Api, clock: Any, skew: int
+) -> None:
+    """Issues and tasks, in the time that the run would have taken for read."""
+    sync(path, api, clock)
+    clock.sleep(900)
+    api.misbehave("wrong-date", times=-1, seconds=skew)
+    assert errors(sync(path, api, clock)) == {}
+    api.behave()
+    clock.sleep(600)
+    desk.workspace.reply(desk.issues[0], html="<p>Still here?</p>", author=desk.contacts[0])
+    task = desk.workspace.listed("tasks")[0].key
+    desk.workspace.change("tasks", task, title="Meanwhile")
+    clock.sleep(10_000)
+    assert errors(sync(path, api, clock)) == {}
+    assert differences(path, desk.workspace) == []

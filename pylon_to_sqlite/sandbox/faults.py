@@ -64,12 +64,15 @@ class Fault:
             raise Refusal(status, message, code, self._headers(now))
         if self.kind in _WHOLE:
             return _WHOLE[self.kind](self.options)
-        if self.kind in _BROKEN:
+        if self.kind in BROKEN:
             response = answer(None) if self.kind == "half-body" else None
             raise BrokenConnection(self.kind, self.options.get("seconds", 3600.0), response)
         response = answer(self.snapshot)
         if self.kind == "torn":
             return Response(response.status, response.headers, response.body[:-20])
+        if self.kind == "wrong-date":
+            date = formatdate(now + self.options.get("seconds", 3600.0), usegmt=True)
+            return Response(response.status, {**response.headers, "Date": date}, response.body)
         if self.kind in _BODIES and response.status == 200:
             body = json.loads(response.body)
             _BODIES[self.kind](body, request, self.options)
@@ -82,12 +85,15 @@ class Fault:
             return {"X-Retry-After": str(seconds)}
         if self.kind == "429-retry-after-date":
             return {"Retry-After": formatdate(now + seconds, usegmt=True)}
+        if self.kind == "429-remaining":
+            return {"X-Rate-Limit-Remaining": "0"}
         return {"Retry-After": str(seconds)} if self.kind == "503" else {}
 
 
 _REFUSALS: dict[str, tuple[int, str, str]] = {
     "429": (429, "too many requests", "rate_limited"),
     "429-no-header": (429, "too many requests", "rate_limited"),
+    "429-remaining": (429, "too many requests", "rate_limited"),
     "429-retry-after-date": (429, "too many requests", "rate_limited"),
     "500": (500, "internal server error", ""),
     "503": (503, "service unavailable", ""),
@@ -96,6 +102,7 @@ _REFUSALS: dict[str, tuple[int, str, str]] = {
     "403": (403, "permission denied", "permission_denied"),
     "404": (404, "not found", "not_found"),
     "408": (408, "request timeout", ""),
+    "409": (409, "conflict", ""),
     "410": (410, "gone", ""),
     "422": (422, "unprocessable entity", ""),
     "refused-cursor": (400, "invalid cursor", ""),
@@ -117,7 +124,10 @@ _WHOLE: dict[str, Callable[[Mapping[str, Any]], Response]] = {
     "custom": _custom,
 }
 
-_BROKEN = frozenset({"reset", "timeout", "refused-connection", "half-body"})
+BROKEN = frozenset(
+    {"reset", "timeout", "refused-connection", "dns-failure", "tls-failure", "half-body"}
+)
+"""Those that leave no whole answer."""
 
 
 def _errors(body: Body, request: Request, options: Mapping[str, Any]) -> None:
@@ -137,6 +147,15 @@ def _null(body: Body, request: Request, options: Mapping[str, Any]) -> None:
 
 def _object(body: Body, request: Request, options: Mapping[str, Any]) -> None:
     body["data"] = {"items": body["data"]}
+
+
+def _text(body: Body, request: Request, options: Mapping[str, Any]) -> None:
+    body["data"] = "text"
+
+
+def _odd_key(body: Body, request: Request, options: Mapping[str, Any]) -> None:
+    _no_key(body, request, options)
+    _records(body)[0]["slug" if request.path == "/issue-statuses" else "id"] = {"is": "odd"}
 
 
 def _no_key(body: Body, request: Request, options: Mapping[str, Any]) -> None:
@@ -185,7 +204,9 @@ _BODIES: dict[str, Callable[[Body, Request, Mapping[str, Any]], None]] = {
     "data-null": _null,
     "no-data": _no_rows,
     "data-object": _object,
+    "data-text": _text,
     "no-key": _no_key,
+    "odd-key": _odd_key,
     "not-an-object": _text_for_record,
     "no-pagination": _no_pagination,
     "repeat-cursor": _same_cursor,
@@ -196,5 +217,5 @@ _BODIES: dict[str, Callable[[Body, Request, Mapping[str, Any]], None]] = {
 BODY_FAULTS = frozenset(_BODIES)
 """Those that change the JSON of an answer."""
 
-FAULTS = frozenset({*_REFUSALS, *_WHOLE, *_BROKEN, *_BODIES, "torn", "stale-page"})
+FAULTS = frozenset({*_REFUSALS, *_WHOLE, *BROKEN, *_BODIES, "torn", "stale-page", "wrong-date"})
 """Every fault there is."""

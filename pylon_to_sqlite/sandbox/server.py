@@ -19,11 +19,17 @@ from .api import Api
 from .faults import ELSEWHERE, BrokenConnection
 from .files import FILES_HOST, FILES_PATH
 
-_ERRORS: dict[str, type[httpx.TransportError]] = {
-    "reset": httpx.ReadError,
-    "timeout": httpx.ReadTimeout,
-    "refused-connection": httpx.ConnectError,
-    "half-body": httpx.RemoteProtocolError,
+# What httpx raises, and says, in each case.
+_ERRORS: dict[str, tuple[type[httpx.TransportError], str]] = {
+    "reset": (httpx.ReadError, "[Errno 104] Connection reset by peer"),
+    "timeout": (httpx.ReadTimeout, "The read operation timed out"),
+    "refused-connection": (httpx.ConnectError, "[Errno 111] Connection refused"),
+    "dns-failure": (httpx.ConnectError, "[Errno -2] Name or service not known"),
+    "tls-failure": (httpx.ConnectError, "[SSL: CERTIFICATE_VERIFY_FAILED] certificate has expired"),
+    "half-body": (
+        httpx.RemoteProtocolError,
+        "peer closed connection without sending complete message body",
+    ),
 }
 
 
@@ -48,7 +54,8 @@ class SandboxTransport(httpx.BaseTransport):
             else:
                 answer = self.api.handle(*asked, request.read())
         except BrokenConnection as broken:
-            raise _ERRORS[broken.kind](broken.kind, request=request) from broken
+            error, words = _ERRORS[broken.kind]
+            raise error(words, request=request) from broken
         return httpx.Response(
             answer.status, headers=dict(answer.headers), content=answer.body, request=request
         )
