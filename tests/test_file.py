@@ -338,7 +338,7 @@ def test_customers_words_are_the_owners_only(mirrored: Path) -> None:
         connection.execute("CREATE TABLE notes (id)")
         modes = {one.name: oct(one.stat().st_mode & 0o777) for one in mirrored.parent.iterdir()}
     names = ("pylon.db", "pylon.db-wal", "pylon.db-shm", "pylon.db.lock")
-    assert modes == {name: "0o600" for name in names}
+    assert modes == dict.fromkeys(names, "0o600")
     assert mirrored.with_name("pylon.db.lock").read_bytes() == b""
 
 
