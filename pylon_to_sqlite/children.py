@@ -1,13 +1,13 @@
 """Children, read for the parents that changed since, several parents side by side. Sends
 nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 
 from pylon_to_sqlite import plan
-from pylon_to_sqlite.errors import PylonError, Unauthorized, Unavailable
+from pylon_to_sqlite.errors import PylonError, Unauthorized, Unavailable, Unexpected
 from pylon_to_sqlite.lanes import Steps
-from pylon_to_sqlite.plan import Checkpoint
+from pylon_to_sqlite.plan import Checkpoint, Page, Request
 from pylon_to_sqlite.reading import Progress, Reading, Result, combined
 from pylon_to_sqlite.rows import Rows, rows_of_page
 from pylon_to_sqlite.stale import Parent
@@ -25,6 +25,8 @@ class Children:
     """The children of a run's parents."""
 
     reading: Reading
+    _given: set[str] = field(default_factory=set)
+    """Streams of which some parent's children came."""
 
     def steps(self, stream: Stream, readers: int) -> list[Steps]:
         """Read the children whose parents changed, by so many readers side by side."""
@@ -85,6 +87,9 @@ class Children:
                 # A whole conversation that is not there is believed when it is told twice.
                 if page.is_bare or stream.belongs.always_some or store.has(stream, parent.key):
                     continue
+            if not (page.records or batch) and not (yield from self._gives_others(stream, parent)):
+                told = f"{request.method} {request.path}: gives nothing, here as elsewhere"
+                raise Unexpected(f"{told} where there was something")
             plan.see(request, page, seen)
             asked = f"{request.method} {request.path}"
             batch.extend(rows_of_page(stream, page.records, parent.key, asked))
@@ -92,10 +97,26 @@ class Children:
             if page.cursor is None:
                 break
             checkpoint = plan.advance(checkpoint, page)
+        if batch:
+            self._given.add(stream.name)
         counts = store.commit_children(stream, parent, batch, read_at, reading.wall())
         result = reading.results[stream.name]
         result.has_answered = True
         result.counts.add(counts)
+
+    def _gives_others(self, stream: Stream, parent: Parent) -> Generator[Request, Page, bool]:
+        """Whether Pylon gives the children of any other parent. Where it does not, it is no news of
+        this one that it has none."""
+        is_news = self.reading.store.has(stream, parent.key)
+        if stream.name in self._given or not is_news:
+            return True
+        other = self.reading.store.other_owner(stream, parent.key)
+        if other is None:
+            return True
+        page = yield plan.request(stream, Checkpoint(), other)
+        if page.records:
+            self._given.add(stream.name)
+        return bool(page.records)
 
 
 @dataclass

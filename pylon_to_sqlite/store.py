@@ -236,6 +236,15 @@ class Store:
         )
         return [row[0] for row in found]
 
+    def other_owner(self, stream: Stream, parent: str) -> str | None:
+        """The key of another parent that has live children of this stream, if there is one."""
+        row = self._one(
+            f"SELECT {stream.owner} FROM {stream.name} WHERE {stream.owner} <> ?"
+            f" AND {live(TABLES[stream.name])} LIMIT 1",
+            parent,
+        )
+        return row and str(row[0])
+
     def stale(self, stream: Stream, now: str, full: str | None) -> Iterator[Parent]:
         """Parents whose children must be read, newest first, each once. It may be written to
         while this goes on: what is read meanwhile is not given again."""
