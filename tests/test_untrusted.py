@@ -1,6 +1,7 @@
 """What Pylon sends is not trusted: bombs, floods, odd numbers, names, keys, cursors and headers, in
 whole runs and through the whole client. What they become in rows test_fuzz.py says."""
 
+import contextlib
 import json
 import os
 import re
@@ -346,6 +347,36 @@ def test_a_proxy_sees_where_to_and_nothing_else(
     assert hello[:1] == b"\x16", "the beginning of TLS"
     assert TOKEN.encode() not in b"".join(seen)
     assert b"uthorization" not in b"".join(seen)
+
+
+@pytest.mark.parametrize("piece", [b"HTTP/1.1 100 Continue\r\n\r\n", b"X-More: to come\r\n"])
+def test_an_answer_that_never_gets_to_its_body_is_given_up(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch, piece: bytes
+) -> None:
+    """Timeouts begin anew with each byte, so a server that sends some would keep a run for ever."""
+    monkeypatch.setattr("pylon_to_sqlite.client.MAX_SECONDS", 0.2)
+    listener = socket.create_server(("127.0.0.1", 0))
+    over = threading.Event()
+
+    def drip(connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            if piece.startswith(b"X"):
+                connection.sendall(b"HTTP/1.1 200 OK\r\n")
+            while not over.wait(0.05):
+                connection.sendall(piece)
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                threading.Thread(target=drip, args=(connection,), daemon=True).start()
+
+    threading.Thread(target=serve, daemon=True).start()
+    client = Client(TOKEN, f"http://127.0.0.1:{listener.getsockname()[1]}", clock=clock.clock)
+    with pytest.raises(Unavailable, match=r"no answer \(not complete after"):
+        client.fetch(ACCOUNTS)
+    over.set()
+    listener.close()
 
 
 def test_the_client_is_described_without_its_token() -> None:
