@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from http import HTTPStatus
 from typing import Any, NamedTuple, NoReturn
+from urllib.parse import quote
 
 from pylon_to_sqlite import decoding
 from pylon_to_sqlite.address import EU, US
@@ -138,7 +139,7 @@ def _cursor_of(where: str, request: Request, pagination: object, data: object) -
     has_next = pagination.get("has_next_page")
     if not (bool(cursor) if has_next is None else has_next):
         return None
-    if isinstance(cursor, str) and (len(cursor) > LONGEST_CURSOR or clean(cursor) != cursor):
+    if isinstance(cursor, str) and not _can_be_sent(cursor):
         raise Unexpected(f"{where}: gives a cursor that cannot be sent back")
     if not isinstance(cursor, str) or not cursor:
         raise Passing(Unexpected(f"{where}: says that there is more, and gives no cursor"))
@@ -147,6 +148,11 @@ def _cursor_of(where: str, request: Request, pagination: object, data: object) -
     if not records:
         raise Passing(Unexpected(f"{where}: says that there is more, and gives no records"))
     return cursor
+
+
+def _can_be_sent(cursor: str) -> bool:
+    """Whether it fits into an address, whatever is in it."""
+    return clean(cursor) == cursor and len(quote(cursor, safe="")) <= LONGEST_CURSOR
 
 
 def is_pylons(payload: object) -> bool:

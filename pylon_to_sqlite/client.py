@@ -252,6 +252,8 @@ class Client:
         try:
             if first:
                 reply = _within(FIRST_SECONDS, lambda: self._exchange(request, url, FIRST))
+            elif self.transport is None:
+                reply = _within(MAX_SECONDS, lambda: self._exchange(request, url, PATIENT))
             else:
                 reply = self._exchange(request, url, PATIENT)
         except BaseException as error:

@@ -27,6 +27,8 @@ from pylon_to_sqlite.unsigned import file_name, signed
 
 # Signatures take up memory; beyond so many files the issue is asked for again.
 MOST_REMEMBERED = 50_000
+# No host takes a longer one.
+LONGEST_URL = 10_000
 # A signature that has expired, or was made for another state of the file.
 STALE = frozenset((400, 401, 403, 404, 410))
 # So many files in a row that their host did not answer for, or issues that Pylon did not: it is
@@ -74,7 +76,8 @@ class Remembering:
 
     def _see(self, issue: str, page: Page) -> None:
         for address, url in named(page):
-            if len(self.urls) < MOST_REMEMBERED or (issue, address) in self.urls:
+            is_room = len(self.urls) < MOST_REMEMBERED or (issue, address) in self.urls
+            if is_room and len(url) <= LONGEST_URL:
                 self.urls[issue, address] = url
 
 

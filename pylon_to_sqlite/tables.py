@@ -33,6 +33,14 @@ class Changes(NamedTuple):
     changed: set[Key]
 
 
+class _Names(NamedTuple):
+    """The columns of a table in small letters: those that records fill, with their names as they
+    are written, and those of others, such as the user's own."""
+
+    mine: dict[str, str]
+    theirs: set[str]
+
+
 @dataclass
 class Tables:
     """The mirror's tables in `db`. Every method belongs inside a transaction of the caller's."""
@@ -149,41 +157,46 @@ class Tables:
     def _columns(self, table: Table, rows: Collection[Row], now: str) -> tuple[str, ...]:
         """The columns that records fill; for fields nobody knew some are added to the table, and
         to rows that write one in another case it is the same column."""
-        mine = self._mine(table)
+        mine, names = self._mine(table), None
         for row in rows:
             if unknown := row.keys() - mine:
-                self._place(table, row, {name: row.pop(name) for name in sorted(unknown)}, now)
+                names = names or self._names(table)
+                fields = {name: row.pop(name) for name in sorted(unknown)}
+                self._place(table, names, row, fields, now)
         if news := self._added(table):
             for row in rows:
                 for name in news & row.keys():
                     self._note_type(table, name, row[name], now)
         return tuple(name for name in self.types(table.name) if name in mine)
 
-    def _place(self, table: Table, row: Row, fields: Row, now: str) -> None:
-        """Give the fields of a row that nobody knew their columns, or one together where there is
-        no room for one each."""
+    def _names(self, table: Table) -> _Names:
         # Generated columns too, which table_info does not tell of.
         found = self.db.execute(f"PRAGMA table_xinfo({quoted(table.name)})").fetchall()
         mine = {one.lower(): one for one in self._mine(table)}
-        # Columns that the user has added, and the row's other fields.
-        taken = {one[1].lower() for one in found} - mine.keys() | {one.lower() for one in row}
+        return _Names(mine, {one[1].lower() for one in found} - mine.keys())
+
+    def _place(self, table: Table, names: _Names, row: Row, fields: Row, now: str) -> None:
+        """Give the fields of a row that nobody knew their columns, or one together where there is
+        no room for one each."""
+        taken = names.theirs | {one.lower() for one in row}
         others: Row = {}
         for name, value in fields.items():
             if value is None:
                 continue
             column = free(name, taken)
-            if column.lower() not in mine:
+            if column.lower() not in names.mine:
                 is_full = len(self.types(table.name)) >= MOST_COLUMNS and name != OTHERS
                 if is_full or len(name) > LONGEST_NAME:
                     others[name] = value
                     continue
                 self._add_column(table, column, value, now)
-                mine[column.lower()] = column
-            row[mine[column.lower()]] = value
+                names.mine[column.lower()] = column
+            row[names.mine[column.lower()]] = value
             taken.add(column.lower())
         if others:
             # In ASCII, and sorted, so that the same is seen to be the same.
-            self._place(table, row, {OTHERS: json.dumps(others, sort_keys=True)}, now)
+            kept: Row = {OTHERS: json.dumps(others, sort_keys=True)}
+            self._place(table, names, row, kept, now)
 
     def _mine(self, table: Table) -> set[str]:
         """The columns that records fill: not what the user added, nor what the mirror decides."""

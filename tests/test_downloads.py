@@ -746,11 +746,15 @@ def test_so_many_signatures_are_remembered_and_no_more() -> None:
             return ""
 
         def fetch(self, request: Request) -> Page:
-            urls = [f"https://h/{number}?{request.path}" for number in range(MOST_REMEMBERED + 10)]
+            long = f"https://h/long?{'x' * 10_000}"
+            urls = [long] + [
+                f"https://h/{number}?{request.path}" for number in range(MOST_REMEMBERED + 10)
+            ]
             return Page([{"id": "m", "file_urls": urls}])
 
     source = Remembering(Answering())
     for _ in range(2):
-        source.fetch(plan_request(ISSUE_MESSAGES, Checkpoint(), "i/1"))
+        source.fetch(plan_request(ISSUE_MESSAGES, Checkpoint(), "i 1"))
     assert len(source.urls) == MOST_REMEMBERED
-    assert source.urls["i/1", "https://h/0"] == "https://h/0?/issues/i%2F1/messages"
+    assert source.urls["i 1", "https://h/0"] == "https://h/0?/issues/i%201/messages"
+    assert ("i 1", "https://h/long") not in source.urls

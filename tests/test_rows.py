@@ -110,6 +110,15 @@ def test_what_a_column_of_numbers_would_change_is_kept_beside_it(
     assert extra("issues", number=value).get("number_") == beside
 
 
+@pytest.mark.parametrize(
+    "text", ["1" * 10**6 + "x", " " * 10**6, "1." + "0" * 10**6 + "e", "1e" * 9]
+)
+def test_a_text_that_is_nearly_a_number_is_looked_at_once(text: str) -> None:
+    """Reading it again from each of its digits on would take hours."""
+    assert extra("issues", number=text) == {}
+    assert row("issues", number=text)["number"] == text
+
+
 def test_fields_that_differ_in_case_alone_are_told_apart_however_many() -> None:
     """By underscores as long as there are few: each more would be one sign longer for ever."""
     names = ["".join(letters) for letters in product(*zip("moodswing", "MOODSWING", strict=True))]
