@@ -201,6 +201,15 @@ BROKEN: dict[str, tuple[set[str], list[str]]] = {
             "DROP TABLE contacts_fts_docsize",
         ],
     ),
+    "several things at once": (
+        {"full_text", "text", "layout"},
+        [
+            "DROP INDEX idx_issues_number",
+            "DROP TRIGGER contacts_fts_insert",
+            "UPDATE issue_messages SET source = x'41'",
+            "DELETE FROM issue_messages_fts_config",
+        ],
+    ),
     "emptied": (
         {"checkpoints", "foreign_keys", "marks", "unpurged"},
         ["DELETE FROM issues", "DELETE FROM issue_messages", "DELETE FROM call_recordings"],
