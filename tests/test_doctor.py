@@ -327,6 +327,8 @@ def test_what_is_no_file_is_a_usage_error(path: Path, doctor: Doctor) -> None:
     assert doctor().exit_code == 2
     path.touch()
     assert (doctor().exit_code, os.listdir(path.parent)) == (2, [path.name])
+    change(path, "CREATE TABLE recipes (name)")
+    assert (doctor().exit_code, os.listdir(path.parent)) == (2, [path.name])
 
 
 @pytest.mark.parametrize("earlier", FILES, ids=lambda one: one.name.partition(".")[0])
