@@ -90,8 +90,10 @@ def _looked_into(path: Path, latest: str, *, is_alone: bool, has_lock: bool) -> 
     deeply = partial(_deeply, path, has_lock)
     try:
         with file.looked_at(path) as connection:
-            # A snapshot, for a sync may write meanwhile.
-            connection.execute("BEGIN")
+            if connection.execute("PRAGMA journal_mode").fetchone() == ("wal",):
+                # A snapshot, for a sync may write meanwhile; of a copy it would keep full text
+                # from being looked into, and no sync has written to that yet.
+                connection.execute("BEGIN")
             return [*examine(Examined(connection, latest, is_alone, deeply))]
     except UnicodeDecodeError:
         return [Finding("mirror", "wrong", f"cannot read {path}: malformed schema", TORN)]

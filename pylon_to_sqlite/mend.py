@@ -22,17 +22,17 @@ def mend_in(store: Store, wrong: set[str], now: str, latest: str) -> None:
     """Mend what the checks of these names found, in the order in which one needs the other."""
     if "integrity" in wrong:
         store.db.execute("REINDEX")
+    if wrong & {"integrity", "full_text"}:
+        # What SQLite cannot open it can neither drop nor let be written beside.
+        _tear_down(store, is_open)
+    # Tables, columns, indexes, triggers and views, and with them full text that has lost a part.
+    store.prepare(now)
     if "text" in wrong:
         with store.transactions.one():
             for table, rowids in unreadable(store.db.conn).items():
                 for rowid in rowids:
                     mend_text(store.db.conn, table, rowid)
-    if wrong & {"integrity", "full_text"}:
-        # What cannot be opened cannot be dropped, which is what comes next to what lacks a part.
-        _tear_down(store, is_open)
-    # Tables, columns, indexes, triggers and views, and with them full text that has lost a part.
-    store.prepare(now)
-    if wrong & {"integrity", "full_text"}:
+    if wrong & {"integrity", "full_text", "text"}:
         _tear_down(store, lambda conn, table: is_true(conn, table) or is_refilled(conn, table))
         store.prepare(now)
     if wrong & {"checkpoints", "marks", "layout"}:

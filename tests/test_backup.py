@@ -165,6 +165,8 @@ def test_it_is_its_owners_alone_and_nothing_is_written_over(
         2,
         f"Error: {to} is there already: name another file, or give --force\n",
     )
+    found = CliRunner().invoke(cli, ["doctor", str(to)], env={"PYLON_API_TOKEN": ""})
+    assert (found.exit_code, "WRONG" in found.stdout) == (0, False)
     change(path, "DELETE FROM tags")
     assert copy("--force").exit_code == 0
     assert rows(to, "SELECT * FROM tags") == []

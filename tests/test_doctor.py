@@ -201,6 +201,15 @@ BROKEN: dict[str, tuple[set[str], list[str]]] = {
             "DROP TABLE contacts_fts_docsize",
         ],
     ),
+    "several things at once": (
+        {"full_text", "text", "layout"},
+        [
+            "DROP INDEX idx_issues_number",
+            "DROP TRIGGER contacts_fts_insert",
+            "UPDATE issue_messages SET source = x'41'",
+            "DELETE FROM issue_messages_fts_config",
+        ],
+    ),
     "emptied": (
         {"checkpoints", "foreign_keys", "marks", "unpurged"},
         ["DELETE FROM issues", "DELETE FROM issue_messages", "DELETE FROM call_recordings"],
@@ -317,6 +326,8 @@ def test_what_is_no_usable_mirror_is_a_finding(filled: Path, doctor: Doctor, giv
 def test_what_is_no_file_is_a_usage_error(path: Path, doctor: Doctor) -> None:
     assert doctor().exit_code == 2
     path.touch()
+    assert (doctor().exit_code, os.listdir(path.parent)) == (2, [path.name])
+    change(path, "CREATE TABLE recipes (name)")
     assert (doctor().exit_code, os.listdir(path.parent)) == (2, [path.name])
 
 

@@ -114,7 +114,8 @@ def test_a_signal_in_a_wait_for_the_rate_limit_ends_the_run_at_once(
 
 
 @pytest.mark.parametrize(
-    ("sign", "status"), [(signal.SIGINT, 5), (signal.SIGTERM, 5), (signal.SIGKILL, -9)]
+    ("sign", "status"),
+    [(signal.SIGINT, 5), (signal.SIGTERM, 5), (signal.SIGHUP, 5), (signal.SIGKILL, -9)],
 )
 def test_a_run_that_is_stopped_goes_on_where_it_was(
     path: Path, desk: Desk, clock: Any, sign: signal.Signals, status: int
@@ -149,7 +150,9 @@ def test_an_interrupt_that_python_loses_is_noticed_all_the_same() -> None:
         def __del__(self) -> None:
             signal.raise_signal(signal.SIGINT)
 
-    before = [(one, signal.getsignal(one)) for one in (signal.SIGINT, signal.SIGTERM)]
+    before = [
+        (one, signal.getsignal(one)) for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    ]
     try:
         interrupt = Interrupt()
         interrupt.check()

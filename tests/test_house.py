@@ -280,7 +280,7 @@ def test_each_module_says_what_it_knows_and_is_short(path: Path) -> None:
     assert len(source.splitlines()) <= LONGEST
 
 
-@pytest.mark.parametrize("name", ["bound", "local", "peer", "reading"])
+@pytest.mark.parametrize("name", ["bound", "local", "peer", "reading", "upkeep"])
 def test_a_benchmark_has_what_it_measures(name: str) -> None:
     """They are run by hand, so nobody else would notice what was renamed."""
     assert callable(importlib.import_module(f"benchmarks.{name}").run)
