@@ -1,6 +1,19 @@
-"""`python -m pylon_to_sqlite`."""
+"""The program: `pylon-to-sqlite`, and `python -m pylon_to_sqlite`."""
 
-from pylon_to_sqlite.cli import cli
+import sys
+
+from pylon_to_sqlite.endings import MORE_TO_DO
+
+
+def main() -> None:
+    """Run the command line, which Ctrl-C ends in a line even while it is still being loaded."""
+    try:
+        from pylon_to_sqlite.cli import cli
+    except KeyboardInterrupt:
+        sys.stderr.write("Stopped.\n")
+        sys.exit(MORE_TO_DO)
+    cli(prog_name="pylon-to-sqlite")
+
 
 if __name__ == "__main__":
-    cli(prog_name="pylon-to-sqlite")
+    main()

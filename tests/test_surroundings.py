@@ -152,3 +152,11 @@ def test_a_server_that_answers_one_byte_at_a_time_is_given_up_within_20_seconds(
     assert time.monotonic() - began < 20
     assert told.returncode == 1
     assert told.stderr.startswith(b"Error: GET /me: no answer")
+
+
+def test_ctrl_c_while_the_program_is_being_loaded_is_told_in_a_line(
+    run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "click.py").write_text("raise KeyboardInterrupt")
+    told = run("streams", PYTHONPATH=str(tmp_path))
+    assert (told.returncode, told.stdout, told.stderr) == (5, b"", b"Stopped.\n")
