@@ -34,6 +34,7 @@ from soak_runs import (
     EITHER,
     FAILED,
     NEVER,
+    NOT_AUTHORISED,
     OK,
     OPTIONS,
     STOPPED,
@@ -143,7 +144,7 @@ class Soak:
 
     def _syncs(self) -> None:
         """One sync after the other, or one that stays for a while, and their fates."""
-        draw, programs, took = self._draw("syncs"), self.programs, [1.0]
+        draw, took = self._draw("syncs"), [1.0]
         while not self.over.wait(draw.uniform(0, 10 * self.pause)):
             if draw.random() < 0.12:
                 self._stay_for_a_while(draw)
@@ -155,11 +156,20 @@ class Soak:
             began = time.monotonic()
             if draw.random() < 0.1:
                 with self._rival(draw):
-                    programs.sync(self.urls[0], MAIN, draw, fate)
+                    self._sync(draw, fate)
                 continue
-            programs.sync(self.urls[0], MAIN, draw, fate)
+            self._sync(draw, fate)
             if sign is None:
                 took.append(min(5.0, time.monotonic() - began))
+
+    def _sync(self, draw: random.Random, fate: Fate) -> None:
+        """One that fails where nothing went wrong fails for nothing."""
+        before, is_down = self.desk.ask("trouble", 0)
+        status, said = self.programs.sync(self.urls[0], MAIN, draw, fate)
+        is_due = is_down or self.desk.ask("trouble", 0)[0] > before
+        # Unless so much was deleted at once that it is no news.
+        if status in (FAILED, NOT_AUTHORISED) and not is_due and "list lacks" not in said:
+            self._wrong(f"a sync ended with {status} though nothing went wrong: {said[-1000:]}")
 
     def _stay_for_a_while(self, draw: random.Random) -> None:
         """As a service does, until it is stopped, or killed."""

@@ -12,7 +12,7 @@ from typing import Any
 from mirroring import DAY, TOKEN
 from soak_reading import counted
 from soak_report import Report
-from soak_runs import Programs
+from soak_runs import Fate, Programs
 
 from pylon_to_sqlite.full_text import is_true
 from pylon_to_sqlite.schema import FULL_TEXT
@@ -23,11 +23,17 @@ UNTOLD = tuple(stream.name for stream in STREAMS if stream.is_optional)
 LISTS = [stream.name for stream in STREAMS if not stream.is_by_staleness]
 # Both kinds of issues, and all that a run in the middle may have left out.
 EVERYTHING = ("--all", "--custom-object", "companies", "--issue-type", "all")
+PATIENT = 300.0
 # A mirror is no larger than so many compact copies of it, nor its -wal than so many of it.
 MOST_COPIES, MOST_MIRRORS = 2, 8
 
 Ask = Callable[..., Any]
 """Asks the desk for what it knows."""
+
+
+def clean(programs: Programs, url: str, *arguments: str) -> str:
+    """What a program says that nothing disturbs, however long it takes."""
+    return programs.run(url, *arguments, fate=Fate(after=PATIENT))[1]
 
 
 def settled(
@@ -38,11 +44,11 @@ def settled(
     path, sync = str(programs.directory / name), ("sync", name, *EVERYTHING)
     allowed = [word for stream in LISTS for word in ("--allow-deletes", stream)]
     if not in_one:
-        programs.run(url, *sync, *allowed, "--reconcile", "--verify", "36500")
+        clean(programs, url, *sync, *allowed, "--reconcile", "--verify", "36500")
         for one in ask("differences", path, door):
             if not one.startswith(UNTOLD):
                 yield f"{name} after --reconcile --verify: {one}"
-    programs.run(url, *sync, *allowed, "--full", "--reconcile")
+    clean(programs, url, *sync, *allowed, "--full", "--reconcile")
     for one in ask("differences", path, door):
         yield f"{name} after --full: {one}"
 
@@ -52,10 +58,10 @@ def closed(programs: Programs, url: str, name: str) -> Iterator[str]:
     has nothing to do and leaves nothing beside the mirror."""
     copy, path = programs.directory / "copies" / f"last-{name}", programs.directory / name
     _age(copy.parent)
-    programs.run(url, "backup", name, f"copies/last-{name}")
+    clean(programs, url, "backup", name, f"copies/last-{name}")
     if path.stat().st_size > MOST_COPIES * copy.stat().st_size:
         yield f"{name} has {path.stat().st_size:,} bytes, its copy {copy.stat().st_size:,}"
-    _, said = programs.run(url, "sync", name)
+    said = clean(programs, url, "sync", name)
     if not re.search(r"\b0 new, 0 changed, 0 gone", said):
         yield f"{name}: a run that is to find nothing new says: {said}"
 

@@ -32,6 +32,15 @@ class Series:
         """The middle of the last third."""
         return statistics.median(self.values[-max(1, len(self.values) // 3) :])
 
+    @property
+    def tenths(self) -> list[float]:
+        """The middle of each tenth."""
+        each = max(1, len(self.values) // 10)
+        return [
+            statistics.median(self.values[at : at + each])
+            for at in range(0, len(self.values), each)
+        ]
+
     def grew(self, most: float) -> bool:
         return self.last - self.middle > most and self.last > MOST_GROWTH * self.middle
 
@@ -101,7 +110,8 @@ class Report:
             for name, one in measured.items():
                 yield (
                     f"{name}, {what}: {one.middle:,.0f} in the second third, {one.last:,.0f} in"
-                    f" the last, {max(one.values):,.0f} at most"
+                    f" the last, {max(one.values):,.0f} at most; by tenths"
+                    f" {' '.join(f'{value:,.0f}' for value in one.tenths)}"
                 )
         yield f"left by killed backups: {self.left}"
         for said, times in tally.said.most_common():

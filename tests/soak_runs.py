@@ -120,6 +120,7 @@ class Programs:
         fate = fate or Fate()
         process, log = self.start(url, *arguments)
         sent: float | None = None
+        is_due = fate.sign or fate.after == LONGEST
         sign = fate.sign or signal.SIGTERM
         try:
             process.wait(fate.after)
@@ -134,7 +135,7 @@ class Programs:
         statuses = allowed()
         if sent and sign == signal.SIGKILL:
             statuses |= {-sign}
-        elif sent:
+        elif sent and is_due:
             self.tally.stopping.append(time.monotonic() - sent)
             statuses |= {STOPPED}
             if not said or _is_python(sign, said):
@@ -143,8 +144,10 @@ class Programs:
             self._wrong(arguments, f"{sign.name if sent else 'unmet'}: ended with {status}", said)
         return status, said
 
-    def sync(self, url: str, db: str, draw: random.Random, fate: Fate, *given: str) -> int:
-        """A sync with whatever options besides; gives its exit status."""
+    def sync(
+        self, url: str, db: str, draw: random.Random, fate: Fate, *given: str
+    ) -> tuple[int, str]:
+        """A sync with whatever options besides; gives its exit status, and what it said."""
         options = [*given, *drawn(draw, self.options)]
         with self.held(db) as is_shared:
 
@@ -156,7 +159,7 @@ class Programs:
             status, said = self.run(url, "sync", db, *options, fate=fate, allowed=allowed)
         for line in _failures(said):
             self.tally.said[line] += 1
-        return status
+        return status, said
 
     @contextmanager
     def held(self, db: str) -> Iterator[Callable[[], bool]]:
