@@ -42,8 +42,10 @@ from soak_runs import (
     Programs,
 )
 
+from pylon_to_sqlite.plan import LAG
+
 MAIN, STEADY = "pylon.db", "steady.db"
-# From so many seconds on, each page is looked at once more at the end.
+# From so many seconds on there is time at the end too: to wait, and to look at each page once more.
 LONG = 60.0
 # What doctor may find wrong meanwhile: words that wait for a sync that was killed, and Pylon.
 MAY_BE_WRONG = {"unpurged", "token", "clock"}
@@ -105,7 +107,8 @@ class Soak:
                 tasks += [reader.read for reader in readers]
                 self._side_by_side(tasks)
                 wait = self.desk.ask("calm")
-                time.sleep(wait)
+                # What was read right after a change is read once more, two minutes after it.
+                time.sleep(LAG.total_seconds() + wait if report.seconds >= LONG else wait)
                 self._end(steady, readers)
         self._close()
         return report
@@ -296,7 +299,7 @@ class Soak:
         if steady.wait(10) not in (OK, STOPPED):
             self._wrong(f"the sync that stays ended with {steady.returncode}")
         for door, (url, name) in enumerate(zip(self.urls, (MAIN, STEADY), strict=True)):
-            in_one = name == STEADY
+            in_one = report.seconds < LONG
             report.problems += settled(self.programs, ask, url, door, name, in_one=in_one)
         self._judge(self.programs.run(self.urls[0], "doctor", MAIN, "--json")[1], set())
         report.desk = ask("tally")

@@ -114,6 +114,17 @@ class Marked(Workspace):
                 self._issues[into].source = "phone"
             super().merge_issues(into, other, **rest)
 
+    def prints(self) -> dict[str, tuple[Any, ...]]:
+        """Of each issue when it was updated, and what can change without a word of that."""
+        return {
+            key: (
+                one.updated,
+                *(one.account, one.parent, str(one.custom_fields), [*one.children]),
+                [(message.id, message.html, message.thread) for message in one.messages],
+            )
+            for key, one in self._issues.items()
+        }
+
     def taken_back(self) -> list[str]:
         """The words that messages had, which are still there and do not have them any more."""
         with self.lock:
@@ -125,6 +136,12 @@ class Marked(Workspace):
 
 # Pictures of people and the like are at the host too, and are not files of the workspace.
 _FILE = rf"https://{re.escape(FILES_HOST)}(?=/[0-9a-f-]{{36}}/)"
+
+
+_ISSUE = re.compile(r"(issues|issue_\w+|attachments) (?:lacks|has) ")
+_ID = re.compile(r'"(?:issue_id|id|child_issue_id|parent_issue_group_id)": "([^"]+)"')
+# Read where they are asked for, and not whenever an issue changes.
+OPTIONAL = ("issue_followers", "issue_voice_call", "issue_statuses")
 
 
 def _is_here(url: str) -> bool:
@@ -217,6 +234,8 @@ class Desk:
         self.turns = [0, 0]
         """How often each door has closed or opened again."""
         self.errors: list[str] = []
+        self.quiet: set[str] = set()
+        """Issues of which something changed last that updated_at does not tell."""
         self._null_at = 0.0
         self._is_calm = threading.Event()
         self._over = threading.Event()
@@ -247,8 +266,16 @@ class Desk:
             self.desk.contacts.append(contact)
         (kind,) = self.draw.choices([*kinds], [*kinds.values()])
         issue = self.draw.choice(self.desk.issues)
+        before = self.workspace.prints()
         {**CHANGES, **SILENT}[kind](self.desk, issue, self.draw.randrange(8))
         self.changes[kind] += 1
+        after = self.workspace.prints()
+        for key in before.keys() | after.keys():
+            was, now = before.get(key), after.get(key)
+            if was and now and now[0] > was[0]:
+                self.quiet.discard(key)
+            elif was != now and (was or kind in SILENT):
+                self.quiet.add(key)
 
     def _misbehave(self) -> None:
         """Something goes wrong from now on, in place of what did before."""
@@ -337,6 +364,16 @@ class Desk:
         """How a mirror that was read through a door differs from the workspace."""
         seen: Any = Seen(self.workspace, self.apis[door].files_url)
         return differences(Path(path), seen)
+
+    def told(self, path: str, door: int) -> list[str]:
+        """How it differs in what every sync is to see: issues, messages and all that belongs to an
+        issue, where updated_at told of the last change."""
+        return [
+            one
+            for one in self.differences(path, door)
+            if (name := _ISSUE.match(one)) and not {*self.quiet} & {*_ID.findall(one)}
+            if not name[1].startswith(OPTIONAL)
+        ]
 
 
 def main() -> None:

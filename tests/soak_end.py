@@ -39,11 +39,15 @@ def clean(programs: Programs, url: str, *arguments: str) -> str:
 def settled(
     programs: Programs, ask: Ask, url: str, door: int, name: str, *, in_one: bool
 ) -> Iterator[str]:
-    """Clean runs: the first sees all but what tells of no change, which --full reads; or both
-    `in_one`. Gives how the mirror differs from the workspace then."""
+    """Clean runs: one that sees all issues that tell of their change, one that sees all but what
+    tells of none, and --full, which reads that too; or the last one alone, `in_one`. Gives how the
+    mirror differs from the workspace after each."""
     path, sync = str(programs.directory / name), ("sync", name, *EVERYTHING)
     allowed = [word for stream in LISTS for word in ("--allow-deletes", stream)]
     if not in_one:
+        clean(programs, url, *sync)
+        for one in ask("told", path, door):
+            yield f"{name} after a sync: {one}"
         clean(programs, url, *sync, *allowed, "--reconcile", "--verify", "36500")
         for one in ask("differences", path, door):
             if not one.startswith(UNTOLD):

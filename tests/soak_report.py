@@ -11,7 +11,7 @@ from typing import Any
 from soak_reading import Found
 from soak_runs import Tally
 
-# Flat is what is no more in the last third than by this above the second: by both.
+# Flat is what is no more in the last third than by this above the second: memory by both.
 MOST_GROWTH, MOST_KB, MOST_FILES = 1.15, 10_000, 8
 
 
@@ -43,6 +43,11 @@ class Series:
 
     def grew(self, most: float) -> bool:
         return self.last - self.middle > most and self.last > MOST_GROWTH * self.middle
+
+    def rose(self, most: float) -> bool:
+        """Whether even the least of it grew, for what comes and goes."""
+        third = len(self.values) // 3
+        return third > 0 and min(self.values[-third:]) - min(self.values[third:-third]) > most
 
 
 @dataclass
@@ -78,10 +83,12 @@ class Report:
 
     def judge(self) -> Iterator[str]:
         """What has grown."""
-        for measured, most in ((self.memory, MOST_KB), (self.open_files, MOST_FILES)):
-            for name, one in measured.items():
-                if one.grew(most):
-                    yield f"{name} grew from {one.middle:,.0f} to {one.last:,.0f}"
+        for name, one in self.memory.items():
+            if one.grew(MOST_KB):
+                yield f"the memory of {name} grew from {one.middle:,.0f} to {one.last:,.0f} kB"
+        for name, one in self.open_files.items():
+            if one.rose(MOST_FILES):
+                yield f"the open files of {name} grew to {one.last:,.0f}"
 
     def lines(self) -> Iterator[str]:
         """For people."""

@@ -86,8 +86,15 @@ def test_words_that_were_taken_back_are_found_in_a_file(mirror: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "grew"),
-    [([100] * 9, False), ([9, 9, 9, 100, 100, 100, 101, 102, 104], False), ([*range(90)], True)],
+    ("values", "grew", "rose"),
+    [
+        ([100] * 9, False, False),
+        ([9, 9, 9, 100, 100, 100, 101, 102, 104], False, False),
+        ([3, 20, 3, 3, 20, 3, 20, 20, 3], True, False),
+        ([*range(90)], True, True),
+    ],
 )
-def test_what_grows_is_told_from_what_only_begins(values: list[float], grew: bool) -> None:
-    assert Series(values).grew(2) == grew
+def test_what_grows_is_told_from_what_begins_or_comes_and_goes(
+    values: list[float], grew: bool, rose: bool
+) -> None:
+    assert (Series(values).grew(2), Series(values).rose(2)) == (grew, rose)
