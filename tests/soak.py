@@ -138,10 +138,13 @@ class Soak:
     def _until(self, is_so: Callable[[], bool]) -> None:
         """Sync with whatever fate until something is so."""
         draw = self._draw("beginning")
-        deadline = time.monotonic() + 60
+        deadline, longest = time.monotonic() + 120, 0.5
         while not is_so():
-            assert time.monotonic() < deadline, "there are no mirrors after a minute"
-            self.programs.sync(self.urls[0], MAIN, draw, Fate(signal.SIGKILL, draw.uniform(0, 2)))
+            assert time.monotonic() < deadline, "there are no mirrors after two minutes"
+            # Longer and longer, for a machine may be busy.
+            longest += 0.5
+            fate = Fate(signal.SIGKILL, draw.uniform(0, longest))
+            self.programs.sync(self.urls[0], MAIN, draw, fate)
 
     # What goes on side by side.
 
