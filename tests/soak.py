@@ -98,6 +98,15 @@ class Soak:
         (directory / "copies").mkdir()
 
     def run(self) -> Report:
+        """All of it, from the first sync to the last look at the files."""
+        try:
+            self._go_on()
+            self._close()
+        finally:
+            self.desk.process.kill()
+        return self.report
+
+    def _go_on(self) -> None:
         report, main = self.report, self.directory / MAIN
         with self._staying() as steady:
             self._until(lambda: _is_mirror(main) and _is_mirror(self.directory / STEADY))
@@ -110,8 +119,6 @@ class Soak:
                 # What was read right after a change is read once more, two minutes after it.
                 time.sleep(LAG.total_seconds() + wait if report.seconds >= LONG else wait)
                 self._end(steady, readers)
-        self._close()
-        return report
 
     def _side_by_side(self, tasks: Sequence[Callable[[], None]]) -> None:
         """All of them, until the time is up; each sees by itself that it is."""
@@ -186,10 +193,11 @@ class Soak:
     @contextmanager
     def _rival(self, draw: random.Random) -> Iterator[None]:
         """Another sync of the same file beside what is done: one of the two is turned away."""
+        other = random.Random(draw.random())
         fate = Fate(None if draw.random() < 0.5 else signal.SIGKILL, draw.uniform(0, 2))
         run = threading.Thread(
             target=self._kept,
-            args=(lambda: self.programs.sync(self.urls[0], MAIN, random.Random(0), fate),),
+            args=(lambda: self.programs.sync(self.urls[0], MAIN, other, fate),),
         )
         run.start()
         try:
@@ -258,9 +266,8 @@ class Soak:
             process.wait()
             said = log.read_text(encoding="utf-8")
             self.report.rounds = said.count("; next at ")
-            self.report.problems += [
-                f"the sync that stays says {one}" for one in NEVER if one in said
-            ]
+            told = [f"the sync that stays says {one!r}" for one in NEVER if one in said]
+            self.report.problems += told
 
     @contextmanager
     def _served(self) -> Iterator[tuple[int, list[Reader]]]:
@@ -276,16 +283,12 @@ class Soak:
             )
         try:
             _wait_for(port)
-            host = f"127.0.0.1:{port}"
-            names = ("pylon", "pylon", "steady")
-            yield (
-                child_of(process.pid),
-                [
-                    Reader(host, name, self._draw(f"reader {at}"), self.report.found, self.pause,
-                           self.over)
-                    for at, name in enumerate(names)
-                ],
-            )  # fmt: skip
+            shared = (self.report.found, self.pause, self.over)
+            readers = [
+                Reader(f"127.0.0.1:{port}", name, self._draw(f"reader {at}"), *shared)
+                for at, name in enumerate(("pylon", "pylon", "steady"))
+            ]
+            yield child_of(process.pid), readers
         finally:
             process.terminate()
             if process.wait(30) != OK:
