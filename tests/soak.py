@@ -40,6 +40,7 @@ from soak_runs import (
     STOPPED,
     Fate,
     Programs,
+    is_python,
 )
 
 from pylon_to_sqlite.plan import LAG
@@ -179,7 +180,7 @@ class Soak:
         """One that fails where nothing went wrong fails for nothing."""
         before, is_down = self.desk.ask("trouble", 0)
         status, said = self.programs.sync(self.urls[0], MAIN, draw, fate)
-        is_due = is_down or self.desk.ask("trouble", 0)[0] > before
+        is_due = is_down or self.desk.ask("trouble", 0)[0] > before or is_python(said)
         # Unless so much was deleted at once that it is no news.
         if status in (FAILED, NOT_AUTHORISED) and not is_due and "list lacks" not in said:
             self._wrong(f"a sync ended with {status} though nothing went wrong: {said[-1000:]}")
@@ -194,7 +195,7 @@ class Soak:
     def _rival(self, draw: random.Random) -> Iterator[None]:
         """Another sync of the same file beside what is done: one of the two is turned away."""
         other = random.Random(draw.random())
-        fate = Fate(None if draw.random() < 0.5 else signal.SIGKILL, draw.uniform(0, 2))
+        fate = Fate() if draw.random() < 0.5 else Fate(signal.SIGKILL, draw.uniform(0, 2))
         run = threading.Thread(
             target=self._kept,
             args=(lambda: self.programs.sync(self.urls[0], MAIN, other, fate),),

@@ -138,7 +138,7 @@ class Programs:
         elif sent and is_due:
             self.tally.stopping.append(time.monotonic() - sent)
             statuses |= {STOPPED}
-            if not said or _is_python(sign, said):
+            if not said or is_python(said):
                 statuses |= {-sign, FAILED}
         if status not in statuses:
             self._wrong(arguments, f"{sign.name if sent else 'unmet'}: ended with {status}", said)
@@ -196,16 +196,16 @@ class Programs:
                 tally.signals[sign.name] += 1
             tally.killed[arguments[0]] += status == -signal.SIGKILL
         for one in NEVER:
-            if one in said and not _is_python(sign, said):
+            if one in said and not (sign == signal.SIGINT and is_python(said)):
                 self._wrong(arguments, f"says {one!r}", said)
 
     def _wrong(self, arguments: Sequence[str], what: str, said: str) -> None:
         self.tally.problems.append(f"{' '.join(arguments)}: {what}: {said[-1500:]}")
 
 
-def _is_python(sign: signal.Signals | None, said: str) -> bool:
+def is_python(said: str) -> bool:
     """Whether it is Python alone that tells of Ctrl-C: it had not come to anything of ours."""
-    return sign == signal.SIGINT and "KeyboardInterrupt" in said and PACKAGE not in said
+    return "KeyboardInterrupt" in said and PACKAGE not in said
 
 
 def drawn(draw: random.Random, options: Options) -> list[str]:
