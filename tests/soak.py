@@ -240,7 +240,7 @@ class Soak:
                 fate=fate,
                 allowed=lambda: {OK, FAILED} | ({BUSY} if mend and is_shared() else set()),
             )
-        if status in (OK, FAILED):
+        if status in (OK, FAILED) and not is_python(said):
             self._judge(said, MAY_BE_WRONG)
 
     def _judge(self, said: str, may_be_wrong: set[str]) -> None:
