@@ -315,6 +315,7 @@ class Soak:
             self._wrong(f"asked for what is not to be asked for: {report.desk}")
         for reader in readers:
             reader.count()
+            reader.view("private_notes")
         if report.seconds >= LONG:
             readers[0].everything()
         if lost := report.found.vanished - {*ask("gone")}:

@@ -125,6 +125,8 @@ class Reader:
             self.count: 3,
         }
         self.count()
+        for one in kinds:
+            one()
         while not self.over.wait(self.draw.uniform(0, 2 * self.pause)):
             (one,) = self.draw.choices([*kinds], [*kinds.values()])
             one()
@@ -216,6 +218,7 @@ class Reader:
     def _public(self, path: str, kind: str, name: str = "") -> None:
         """A page on which there is no private note, unless it is one for them."""
         text = self._get(path, kind)
+        self.found.is_private_seen |= name == "private_notes" and PRIVATE in text
         # What was searched for stands in the form.
         if name not in NOTES and PRIVATE in text and PRIVATE not in path:
             self._wrong(path, "a private note", text)
