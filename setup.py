@@ -19,7 +19,7 @@ setup(
         "pylon_to_sqlite.sandbox": ["**/*.json", "**/*.txt"],
     },
     entry_points={
-        "console_scripts": ["pylon-to-sqlite=pylon_to_sqlite.cli:cli"],
+        "console_scripts": ["pylon-to-sqlite=pylon_to_sqlite.__main__:main"],
         "datasette": ["pylon_to_sqlite=pylon_to_sqlite.plugin"],
     },
     python_requires=">=3.10",

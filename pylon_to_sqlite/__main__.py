@@ -1,6 +1,35 @@
-"""`python -m pylon_to_sqlite`."""
+"""The program: `pylon-to-sqlite`, and `python -m pylon_to_sqlite`."""
 
-from pylon_to_sqlite.cli import cli
+import sys
+
+
+def main() -> None:
+    """Run the command line. Ctrl-C ends it in a line even while it is still being loaded, and a
+    signal that comes once it has ended changes nothing."""
+    ended: SystemExit | None = None
+    try:
+        from pylon_to_sqlite.cli import cli
+
+        cli(prog_name="pylon-to-sqlite")
+    except KeyboardInterrupt:
+        sys.stderr.write("Stopped.\n")
+    except SystemExit as end:
+        ended = end
+    import os
+    import signal
+
+    from pylon_to_sqlite.endings import MORE_TO_DO
+
+    for one in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(one, signal.SIG_IGN)
+    if ended and ended.code != MORE_TO_DO:
+        raise ended
+    # Where an interrupt came in code that was made of text, as that of dataclasses is, Python would
+    # end as if nobody had caught it.
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(MORE_TO_DO)
+
 
 if __name__ == "__main__":
-    cli(prog_name="pylon-to-sqlite")
+    main()

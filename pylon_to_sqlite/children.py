@@ -2,7 +2,7 @@
 nothing."""
 
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pylon_to_sqlite import plan
 from pylon_to_sqlite.errors import PylonError, Unauthorized, Unavailable, Unexpected
@@ -133,8 +133,8 @@ class StaleParents:
     total: int = 0
     failures: list[PylonError] = field(default_factory=list)
     is_stopped: bool = False
-    gone: list[PylonError] = field(default_factory=list)
-    """What told that a parent is gone."""
+    gone: dict[str, PylonError] = field(default_factory=dict)
+    """By the key of a parent, what told that it is gone."""
     _failed: set[str] = field(default_factory=set)
     _in_hand: set[str] = field(default_factory=set)
     _taken_as: set[Parent] = field(default_factory=set)
@@ -190,8 +190,11 @@ class StaleParents:
         is_refused = self.stream.is_optional and error and error.status in (403, 404)
         is_about_all = isinstance(error, Unavailable) or is_refused
         self._in_a_row = self._in_a_row + 1 if is_about_all else 0
+        if error and is_gone:
+            self.gone[parent.key] = error
+        elif error:
+            self.failures.append(error)
         if error:
-            (self.gone if is_gone else self.failures).append(error)
             self._failed.add(parent.key)
         self.is_stopped = self.is_stopped or self._in_a_row == FAILURES_IN_A_ROW
 
@@ -204,8 +207,7 @@ class StaleParents:
         assert self.stream.parent
         errors = [*self.failures]
         if self.stream.parent.is_walked and not self._answered:
-            # Where nobody answers and a list names them, it is not they that are gone.
-            errors += self.gone
+            errors += self._named(self.stream.parent)
         if not errors:
             return None
         are_all = len(errors) == self.read
@@ -213,6 +215,20 @@ class StaleParents:
         if not self.is_stopped or error.status in (403, 404):
             return error
         return Unavailable(f"{error}; the rest was not tried")
+
+    def _named(self, parent: Stream) -> list[PylonError]:
+        """What told of parents that they are gone though their list names them. Where nobody
+        answers, it is not they that are."""
+        named = [key for key in self.gone if self.store.is_named(parent, key)]
+        memory = self.store.memory
+        checkpoint = memory.checkpoint(parent)
+        is_whole = parent.recent is None or (checkpoint.walked or "") >= self.now
+        if named and not (is_whole and not self.of.error):
+            # Of the list only what is new was read: let all of it tell, in the next run.
+            memory.save(parent, replace(checkpoint, walked=None))
+            if memory.has_been_read(self.stream):
+                return []
+        return [self.gone[key] for key in named]
 
     @property
     def _answered(self) -> int:

@@ -133,6 +133,14 @@ class Store:
             )
         return counts
 
+    def is_named(self, stream: Stream, key: str) -> bool:
+        """Whether a record is there as far as its list has told."""
+        sql = (
+            f"SELECT 1 FROM {stream.name} WHERE id = :key AND {live(TABLES[stream.name])} AND NOT"
+            " EXISTS (SELECT 1 FROM _pylon_unlisted WHERE stream = :stream AND key = :key)"
+        )
+        return self.db.execute(sql, {"stream": stream.name, "key": key}).fetchone() is not None
+
     def nobody(self, stream: Stream, key: str, now: str) -> int:
         """There is no record of this id; gives how many live ones are gone (0, 1)."""
         with self.transactions.one():

@@ -288,6 +288,28 @@ def test_parents_that_a_list_names_are_not_gone_because_an_endpoint_is(
             clock.sleep(DAY)
 
 
+@pytest.mark.parametrize(
+    ("child", "parents"), [("task_comments", "tasks"), ("account_relationships", "accounts")]
+)
+def test_a_record_that_went_before_its_children_were_read_is_no_failure(
+    path: Path, desk: Desk, api: Api, clock: Any, child: str, parents: str
+) -> None:
+    """Also where nothing but its children was asked for, and its list is read whole once a day."""
+    sync(path, api, clock, everything=True)
+    key = desk.workspace.listed(parents)[0].key
+    clock.sleep(3600)
+    desk.workspace.change(parents, key, custom_fields={"size": "7"})
+    clock.sleep(3600)
+    sync(path, api, clock, parents)
+    desk.workspace.remove(parents, key)
+    before = api.count(f"GET {BY_NAME[child].path.replace('{id}', key)}")
+    assert errors(sync(path, api, clock)) == {}
+    assert api.count(f"GET {BY_NAME[child].path.replace('{id}', key)}") == before + 1
+    assert errors(sync(path, api, clock)) == {}
+    assert key not in {row["id"] for row in live(path, parents)}
+    assert differences(path, desk.workspace) == []
+
+
 def test_what_was_never_asked_for_has_never_answered(
     path: Path, desk: Desk, api: Api, clock: Any
 ) -> None:

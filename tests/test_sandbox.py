@@ -974,6 +974,7 @@ class TestFaults:
         api.misbehave("500", "/issues/[^/]+", times=2, after=1, method="GET")
         paths = ["/issues/1", "/users", "/issues/1", "/issues/2", "/issues/1/threads", "/issues/1"]
         assert [client.get(path).status_code for path in paths] == [200, 200, 500, 500, 200, 200]
+        assert api.met == {"500": 2}
 
     def test_for_ever_until_taken_back(self, api: Api, client: httpx.Client) -> None:
         api.misbehave("500", times=-1)

@@ -152,3 +152,27 @@ def test_a_server_that_answers_one_byte_at_a_time_is_given_up_within_20_seconds(
     assert time.monotonic() - began < 20
     assert told.returncode == 1
     assert told.stderr.startswith(b"Error: GET /me: no answer")
+
+
+@pytest.mark.parametrize("raises", ["raise KeyboardInterrupt", "exec('raise KeyboardInterrupt')"])
+def test_ctrl_c_while_the_program_is_being_loaded_is_told_in_a_line(
+    run: Run, tmp_path: Path, raises: str
+) -> None:
+    """Also in code that is made of text, after which Python would forget that it was caught."""
+    (tmp_path / "click.py").write_text(raises)
+    told = run("streams", PYTHONPATH=str(tmp_path))
+    assert (told.returncode, told.stdout, told.stderr) == (5, b"", b"Stopped.\n")
+
+
+@pytest.mark.parametrize("sign", ["SIGINT", "SIGTERM"])
+def test_a_signal_that_comes_once_all_is_done_changes_nothing(tmp_path: Path, sign: str) -> None:
+    late = f"import atexit, signal; atexit.register(signal.raise_signal, signal.{sign})"
+    told = subprocess.run(
+        [sys.executable, "-c", f"{late}; from pylon_to_sqlite.__main__ import main; main()"],
+        env={"PATH": os.defpath, "HOME": str(tmp_path)},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert (told.returncode, told.stderr.startswith(b"Usage: ")) == (2, True)
+    assert b"Traceback" not in told.stderr

@@ -70,7 +70,8 @@ class Api:
     `allowance` is the table of an era ("2025", "2026"), one number for every endpoint, or None for
     no limits (and no X-Rate-Limit-Remaining); windows last `minute` seconds of the clock.
     `writes` holds what would have changed something, and stays empty for a mirror; `strays` the
-    requests that came with their token to a host which is not Pylon's API.
+    requests that came with their token to a host which is not Pylon's API. `met` counts the
+    requests that met a fault, by its kind.
 
     `unavailable` says which endpoints, as they stand in ROUTES, a plan, a token's rights or the
     year does not allow: {"GET /audit-logs": 403}, or 404. It can be changed between requests.
@@ -108,6 +109,7 @@ class Api:
         self.strays: list[str] = []
         self.downloads: list[LoggedRequest] = []
         self.refused = 0
+        self.met: Counter[str] = Counter()
         self._logging = log
         self._counts: Counter[str] = Counter()
         self._faults: list[Fault] = []
@@ -210,6 +212,8 @@ class Api:
             if allowance is not None:
                 self._allowances.take(_endpoint(route), allowance, now)
             fault = next((fault for fault in self._faults if fault.hits(request)), None)
+            if fault:
+                self.met[fault.kind] += 1
 
         def answer(workspace: Workspace | None) -> Response:
             return self._answer(request, route, key, workspace)
