@@ -124,7 +124,7 @@ class Forgotten:
         self._remove_traces(left, because, now)
         salt = self._salt()
         if self._remember(ADDRESSES, {hashed(salt, one) for one in found}, because, now):
-            erased.replaced = forget.scrub(self.db, self.addresses().is_one, now)
+            erased.replaced = forget.scrub(self.db, found, now)
         return erased
 
     def kept(self, stream: Stream, batch: Sequence[Rows], now: str) -> Sequence[Rows]:
@@ -196,7 +196,7 @@ class Forgotten:
             same = {key for key, main in mains.items() if main in addresses}
             somebody_elses = {main for key, main in mains.items() if key not in theirs | same}
             found = addresses | (others - somebody_elses - team)
-            more = forget.named_by_address(self.db, found.__contains__) if found else {}
+            more = forget.named_by_address(self.db, found) if found else {}
             more[CONTACTS.name] = same
             if all(ids <= keys.get(stream, set()) for stream, ids in more.items()):
                 return keys, found
