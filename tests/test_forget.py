@@ -1,6 +1,6 @@
 """Who is forgotten is nowhere in the file any more, and no later run brings them back."""
 
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -350,3 +350,32 @@ def test_what_was_sent_from_their_address_is_theirs_though_nobody_knows_the_auth
     batch.append(sent("later", MAIN.title(), name="Z. Quill"))
     assert write() == ["another", "ours"]
     assert found_in(path, [MAIN.encode()]) == []
+
+
+def test_a_record_that_is_looked_up_may_turn_out_to_be_forgotten(path: Path) -> None:
+    """Such as the account that another was merged into: it is not asked for again."""
+    accounts = BY_NAME["accounts"]
+    with closing(Store(str(path))) as store:
+        store.prepare(NOW)
+        with store.transactions.one():
+            store.forgotten.forget({"accounts": ["a1"]}, "a1", NOW)
+        counts = store.commit_one(accounts, rows_of(accounts, {"id": "a1", "name": "Quarry"}), NOW)
+        assert vars(counts) == {"new": 0, "changed": 0, "gone": 0}
+        assert store.unlisted(accounts, "9999") == []
+    assert rows(path, "SELECT * FROM accounts") == []
+
+
+def test_what_was_not_forgotten_after_all_is_written(path: Path) -> None:
+    issues = BY_NAME["issues"]
+    issue = rows_of(issues, {"id": "i1", "title": f"Is {MAIN} well?"})
+    with closing(Store(str(path))) as store:
+        store.prepare(NOW)
+        with suppress(KeyboardInterrupt), store.transactions.one():
+            store.forgotten.forget({}, "x", NOW, {MAIN, OTHER})
+            assert store.forgotten.addresses().known
+            raise KeyboardInterrupt
+        with store.transactions.one():
+            store.forgotten.forget({}, "x", NOW, {OTHER})
+        store.commit(issues, [issue], Checkpoint(), NOW)
+    (row,) = rows(path, "SELECT title FROM issues")
+    assert row["title"] == f"Is {MAIN} well?"
