@@ -370,12 +370,12 @@ def test_what_was_not_forgotten_after_all_is_written(path: Path) -> None:
     issue = rows_of(issues, {"id": "i1", "title": f"Is {MAIN} well?"})
     with closing(Store(str(path))) as store:
         store.prepare(NOW)
+        with store.transactions.one():
+            store.forgotten.forget({"issues": ["i9"]}, "i9", NOW)
         with suppress(KeyboardInterrupt), store.transactions.one():
             store.forgotten.forget({}, "x", NOW, {MAIN, OTHER})
             assert store.forgotten.addresses().known
             raise KeyboardInterrupt
-        with store.transactions.one():
-            store.forgotten.forget({}, "x", NOW, {OTHER})
         store.commit(issues, [issue], Checkpoint(), NOW)
     (row,) = rows(path, "SELECT title FROM issues")
     assert row["title"] == f"Is {MAIN} well?"
