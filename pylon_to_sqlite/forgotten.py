@@ -124,7 +124,7 @@ class Forgotten:
         self._remove_traces(left, because, now)
         salt = self._salt()
         if self._remember(ADDRESSES, {hashed(salt, one) for one in found}, because, now):
-            erased.replaced = forget.scrub(self.db, self.addresses().is_one, now)
+            erased.replaced = forget.scrub(self.db, found, now)
         return erased
 
     def kept(self, stream: Stream, batch: Sequence[Rows], now: str) -> Sequence[Rows]:
@@ -196,7 +196,7 @@ class Forgotten:
             same = {key for key, main in mains.items() if main in addresses}
             somebody_elses = {main for key, main in mains.items() if key not in theirs | same}
             found = addresses | (others - somebody_elses - team)
-            more = forget.named_by_address(self.db, found.__contains__) if found else {}
+            more = forget.named_by_address(self.db, found) if found else {}
             more[CONTACTS.name] = same
             if all(ids <= keys.get(stream, set()) for stream, ids in more.items()):
                 return keys, found
@@ -212,7 +212,7 @@ class Forgotten:
         if stream is CONTACTS:
             for rows in batch:
                 # Somebody has another address by now.
-                if not addresses.why(rows.row.get("email")):
+                if _main(rows) and not addresses.why(_main(rows)):
                     for because in self.why(CONTACTS.name, str(rows.row["id"])):
                         self._forget_new(stream, [rows], because, now)
         if not addresses.known:
@@ -236,7 +236,7 @@ class Forgotten:
     def _forget_new(self, stream: Stream, new: Sequence[Rows], because: str, now: str) -> None:
         mains, others = set(), set()
         if stream is CONTACTS:
-            mains = {normal(one) for rows in new if (one := _text(rows.row.get("email")))}
+            mains = {main for rows in new if (main := _main(rows))}
             lists = [one for rows in new if (one := _text(rows.row.get("emails")))]
             others = {one for text in lists for one in addresses_in(text)}
         keys = {str(rows.row["id"]) for rows in new}
@@ -361,6 +361,12 @@ def _clean_row(table: str, row: Row, known: Known, addresses: Addresses) -> Row:
         if (target, str(clean.get(name))) in known:
             clean[name] = None
     return clean
+
+
+def _main(rows: Rows) -> str:
+    """A contact's main address, "" where there is none."""
+    email = _text(rows.row.get("email")) or ""
+    return normal(email) if "@" in email else ""
 
 
 def _text(value: object) -> str | None:

@@ -1,5 +1,6 @@
 """Who is forgotten is nowhere in the file any more, and no later run brings them back."""
 
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -7,13 +8,18 @@ from typing import Any
 import pytest
 from desk import Desk, open_issue
 from fetching import fetch
-from forgetful import Less, forget_it, found_in
+from forgetful import NOW, Less, forget_it, found_in
 from mirroring import ALL, DAY, errors, rows, sync
 from oracle import differences
 from test_machine import check_full_text, data
 
 from pylon_to_sqlite.folder import Folder
+from pylon_to_sqlite.plan import Checkpoint
+from pylon_to_sqlite.rows import rows_of
 from pylon_to_sqlite.sandbox.api import Api
+from pylon_to_sqlite.stale import Parent
+from pylon_to_sqlite.store import Store
+from pylon_to_sqlite.streams import BY_NAME
 
 MAIN, OTHER, SHARED = "zebedee@quill.example", "z.quill@home.example", "quill.kin@home.example"
 TRACES = [b"zebedee", b"quill", b"kumquat", b"persimmon", b"15550177", b"zebra", b"rhubarb"]
@@ -287,3 +293,89 @@ def test_an_address_that_no_contact_has_is_forgotten_alone(
     sync(path, api, clock, **ALL)
     assert found_in(path, [kin.encode()]) == []
     assert differences(path, desk.workspace, Less(desk.workspace, {}, {kin})) == []
+
+
+def test_whose_main_address_is_the_same_is_the_same_person_and_nobody_else_is(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    """Not who shares an address beside the main one, nor a member of the team."""
+    workspace, (zoe, *_), (ann, *_) = desk.workspace, desk.contacts, desk.agents
+    people = [*workspace.records("contacts"), *workspace.records("users")]
+    of = {one["id"]: str(one["email"]) for one in people}
+    them = workspace.add("contacts", name="Z", email=MAIN, emails=[MAIN, of[zoe], of[ann], OTHER])
+    twin = workspace.add("contacts", name="Twin", email=MAIN.upper(), emails=[])
+    odd = [workspace.add("contacts", name="Odd", email="none", emails=[]) for _ in range(2)]
+    workspace.reply(desk.issues[0], html=f"<p>{of[zoe]}, {of[ann]}, {OTHER}</p>", author=ann)
+    workspace.reply(desk.issues[0], html="<p>Twin words.</p>", author=twin)
+    clock.sleep(DAY)
+    sync(path, api, clock, **ALL)
+    forget_it(path, "contact", them)
+    less = Less(workspace, {"contacts": {them, twin}}, {MAIN, OTHER})
+    assert differences(path, workspace, less) == []
+    forget_it(path, "contact", odd[0])
+    less.gone["contacts"].add(odd[0])
+    for _ in range(2):
+        assert differences(path, workspace, less) == []
+        clock.sleep(DAY)
+        sync(path, api, clock, **ALL, full=True)
+
+
+def test_what_was_sent_from_their_address_is_theirs_though_nobody_knows_the_author(
+    path: Path,
+) -> None:
+    issues, messages = BY_NAME["issues"], BY_NAME["issue_messages"]
+
+    def sent(key: str, sender: str, **author: Any) -> dict[str, Any]:
+        info = {"from_email": sender, "to_emails": [MAIN]}
+        return {"id": key, "message_html": f"<p>{key}</p>", "email_info": info, "author": author}
+
+    batch = [
+        sent("theirs", f"Z. Quill <{MAIN}>", name="Z. Quill"),
+        sent("another", OTHER, name="Z. Quill"),
+        sent("ours", MAIN, user={"id": "u1"}),
+    ]
+
+    def write() -> list[str]:
+        with closing(Store(str(path))) as store:
+            store.prepare(NOW, organization_id="o")
+            store.commit(issues, [rows_of(issues, {"id": "i1"})], Checkpoint(), NOW)
+            given = {"issue_id": "i1"}
+            found = [rows_of(messages, one, given) for one in batch]
+            store.commit_children(messages, Parent("i1", NOW), found, NOW, NOW)
+        return [row["id"] for row in rows(path, "SELECT id FROM issue_messages ORDER BY id")]
+
+    assert write() == ["another", "ours", "theirs"]
+    assert forget_it(path, "contact", MAIN).plan.rows == {"issue_messages": 1}
+    assert write() == ["another", "ours"]
+    batch.append(sent("later", MAIN.title(), name="Z. Quill"))
+    assert write() == ["another", "ours"]
+    assert found_in(path, [MAIN.encode()]) == []
+
+
+def test_a_record_that_is_looked_up_may_turn_out_to_be_forgotten(path: Path) -> None:
+    """Such as the account that another was merged into: it is not asked for again."""
+    accounts = BY_NAME["accounts"]
+    with closing(Store(str(path))) as store:
+        store.prepare(NOW)
+        with store.transactions.one():
+            store.forgotten.forget({"accounts": ["a1"]}, "a1", NOW)
+        counts = store.commit_one(accounts, rows_of(accounts, {"id": "a1", "name": "Quarry"}), NOW)
+        assert vars(counts) == {"new": 0, "changed": 0, "gone": 0}
+        assert store.unlisted(accounts, "9999") == []
+    assert rows(path, "SELECT * FROM accounts") == []
+
+
+def test_what_was_not_forgotten_after_all_is_written(path: Path) -> None:
+    issues = BY_NAME["issues"]
+    issue = rows_of(issues, {"id": "i1", "title": f"Is {MAIN} well?"})
+    with closing(Store(str(path))) as store:
+        store.prepare(NOW)
+        with store.transactions.one():
+            store.forgotten.forget({"issues": ["i9"]}, "i9", NOW)
+        with suppress(KeyboardInterrupt), store.transactions.one():
+            store.forgotten.forget({}, "x", NOW, {MAIN, OTHER})
+            assert store.forgotten.addresses().known
+            raise KeyboardInterrupt
+        store.commit(issues, [issue], Checkpoint(), NOW)
+    (row,) = rows(path, "SELECT title FROM issues")
+    assert row["title"] == f"Is {MAIN} well?"

@@ -29,7 +29,7 @@ from pylon_to_sqlite.forgotten import hashed
 from pylon_to_sqlite.sandbox.api import Api
 from pylon_to_sqlite.sandbox.workspace import Workspace
 
-EXAMPLES = int(os.environ.get("FORGET_EXAMPLES", "4"))
+EXAMPLES = int(os.environ.get("FORGET_EXAMPLES", "2"))
 THEN = "2026-07-05T00:00:00Z"
 ADDRESS = re.compile(rb"[\w.+-]+@(?:[\w-]+\.)+[\w-]+")
 FORGETTING = ("contact", "address", "account", "issue")

@@ -69,5 +69,5 @@ def test_nothing_else_is_touched(text: str) -> None:
 def test_a_stranger_cannot_make_it_take_long(text: str) -> None:
     """Looking back and ahead is bounded, so this is a matter of the text's length alone."""
     began = time.process_time()
-    assert without(text * 40_000, "ann@x.example") == text * 40_000
-    assert time.process_time() - began < 10
+    assert without(text * 10_000, "ann@x.example") == text * 10_000
+    assert time.process_time() - began < 5
