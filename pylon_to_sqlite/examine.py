@@ -11,7 +11,7 @@ from pylon_to_sqlite import full_text
 from pylon_to_sqlite.file import damage
 from pylon_to_sqlite.memory import COMPARISON
 from pylon_to_sqlite.plan import Checkpoint, Comparison, moment, restarted
-from pylon_to_sqlite.purge import URGENT
+from pylon_to_sqlite.purge import READ, URGENT
 from pylon_to_sqlite.schema import BOOKKEEPING, FULL_TEXT, TABLES, VERSION
 from pylon_to_sqlite.store import Store
 from pylon_to_sqlite.stream import Stream
@@ -227,8 +227,9 @@ def wrong_marks(mirror: Examined) -> Iterator[tuple[str, dict[str, str]]]:
 
 def _unpurged(mirror: Examined) -> Iterator[Finding]:
     names = {row[0] for row in mirror.all("SELECT name FROM _pylon_unpurged")}
-    if names & URGENT and mirror.deep is not None:
-        message = "words that were taken back, or erased, may still be in the file"
+    if names & {*URGENT, READ} and mirror.deep is not None:
+        message = "words that were taken back, left out or erased may still be in the file"
+        message += ": a program reads it as it was before" if READ in names else ""
         yield Finding("unpurged", "wrong", message, "the next sync removes them, or --mend", True)
     elif names:
         yield Finding("unpurged", "ok", "old names and titles wait for a sync to remove them")
