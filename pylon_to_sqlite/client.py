@@ -87,9 +87,9 @@ class Client:
     """Pylon at `api_url`, read with `token`, by any number of threads. Nothing but GET and POST
     …/search leaves it, and no more than `share` of each endpoint's allowance.
 
-    `on_wait(template, seconds, why)` is called before a wait, `on_answer` after each answer.
-    `requests` counts the answers that were no 429; `waited` the seconds in which anybody waited
-    for an allowance.
+    `on_wait(template, seconds, why)` is called before a wait, `on_answer` after each answer; of
+    Pylon's own words is told what `hide` leaves of them. `requests` counts the answers that were no
+    429; `waited` the seconds in which anybody waited for an allowance.
     """
 
     token: str
@@ -99,6 +99,7 @@ class Client:
     share: float = 1.0
     on_wait: Callable[[str, float, str], None] = _ignore
     on_answer: Callable[[Answer], None] = _ignore
+    hide: Callable[[str], str] = str
     requests: int = 0
     waited: float = 0.0
 
@@ -361,7 +362,7 @@ class Client:
 
     def _said(self, payload: object) -> str:
         """Pylon's words for people, without the token, should it repeat it."""
-        return words_of(payload).replace(self.token, "…")[:LONGEST_WORDS]
+        return self.hide(words_of(payload).replace(self.token, "…"))[:LONGEST_WORDS]
 
     def _unauthorized(self, payload: object) -> str:
         if isinstance(payload, Mapping) and payload.get("code") == "wrong_region_token":

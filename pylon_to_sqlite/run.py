@@ -18,7 +18,7 @@ from pylon_to_sqlite.errors import MoreToDo, Unauthorized, Unavailable, Unusable
 from pylon_to_sqlite.further_streams import CUSTOM_OBJECTS
 from pylon_to_sqlite.gather import Gathered, Gathering, Remembering
 from pylon_to_sqlite.plan import iso
-from pylon_to_sqlite.privacy import Pseudonyms
+from pylon_to_sqlite.pseudonyms import Pseudonyms
 from pylon_to_sqlite.reading import Progress, Reading, Result, ignore
 from pylon_to_sqlite.reconcile import Compared
 from pylon_to_sqlite.rows import Drift
@@ -158,6 +158,8 @@ def mirror(
             with closing(Store(str(path))) as store:
                 store.prepare(client.wall(), organization_id=me.id, organization_name=me.name)
                 choice, withdrawn = _hold_to(path, store, wishes, client.wall())
+                # Pylon's words go into the file too, and onto the terminal.
+                client.hide = store.privacy.words
                 return _run(store, client, wishes, me, choice, withdrawn, on_progress, on_result)
     except sqlite3.Error as error:
         raise Unavailable(f"cannot write to {path}: {error}. What was committed stays") from None

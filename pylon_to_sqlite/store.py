@@ -94,8 +94,10 @@ class Store:
             found = withdraw(self.db, before, privacy, now, remove)
             read_again(self.db, self.memory, before, privacy)
             self.memory.note_choice(choice)
+            self._returning = returning(self.db, self.memory)
         self.privacy = privacy
-        self._returning = returning(self.db, self.memory)
+        # Columns may have other names.
+        self.tables.forget_types()
         return found
 
     def commit(

@@ -47,7 +47,7 @@ FLOORS = (
     SQL,
     (
         *("choice", "plan", "rows", "limits", "address", "reach", "full_text", "endings"),
-        *("privacy", "views"),
+        *("privacy", "pseudonyms", "views"),
     ),
     (
         *("schema", "streams", "support_streams", "further_streams", "optional_streams", "stream"),
@@ -105,9 +105,12 @@ BESIDE = {
     ("walks", "reading"),
     ("choice", "plan"),
     ("choice", "privacy"),
+    ("choice", "pseudonyms"),
+    ("privacy", "pseudonyms"),
     ("privacy", "rows"),
     ("bodies", "purge"),
     ("bodies", "stale"),
+    ("withdraw", "drift"),
     ("withdraw", "attachments"),
     ("withdraw", "bodies"),
     ("withdraw", "history"),
