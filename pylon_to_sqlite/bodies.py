@@ -54,6 +54,13 @@ _SEEN = """
         AND (m.message_html = {html} OR m.message_text = {text})
 """
 _OF_ISSUES = _SEEN.format(issue="issues.id", html="issues.body_html", text="issues.body_text")
+_HAS_BODY = "body_html IS NOT NULL OR body_text IS NOT NULL"
+_NOTES = "issue_messages WHERE is_private IS NOT 0"
+_MAY_BE_NOTES = (
+    f"id NOT IN (SELECT issue FROM _pylon_bodies WHERE is_sure = {SURE})"
+    " AND NOT (id IN (SELECT issue FROM _pylon_bodies WHERE is_sure <> 0)"
+    f" AND EXISTS ({_OF_ISSUES}))"
+)
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", re.ASCII)
 
 
@@ -133,23 +140,30 @@ def take_out(db: Database, issue: str, now: str) -> int:
     return _take_out(db, f"id IN ({unseen}) AND NOT EXISTS ({_OF_ISSUES})", params)
 
 
-def close(db: Database, now: str) -> tuple[int, int]:
-    """Take private notes out of a file that holds them, and bodies that may be such; gives how many
-    it was of both."""
+def recall(db: Database) -> None:
+    """Take note of what the messages in a file tell, which holds private ones, of all bodies."""
     db.execute(
         "INSERT OR REPLACE INTO _pylon_bodies"
         " SELECT i.id, j.judged_for, coalesce(j.is_sure, 0), 0"
         f" FROM issues AS i LEFT JOIN ({_JUDGED}) AS j ON j.id = i.id"
     )
-    sure = f"SELECT issue FROM _pylon_bodies WHERE judged_for IS NOT NULL AND is_sure = {SURE}"
-    judged = "SELECT issue FROM _pylon_bodies WHERE judged_for IS NOT NULL"
-    bodies = _take_out(
-        db, f"id NOT IN ({sure}) AND NOT (id IN ({judged}) AND EXISTS ({_OF_ISSUES}))", {"now": now}
-    )
-    notes = db.execute("DELETE FROM issue_messages WHERE is_private IS NOT 0").rowcount
+
+
+def close(db: Database, now: str) -> tuple[int, int]:
+    """Take private notes out of a file, and bodies that may be such, for all that is known of them;
+    gives how many it was of both."""
+    bodies = _take_out(db, _MAY_BE_NOTES, {"now": now})
+    notes = db.execute(f"DELETE FROM {_NOTES}").rowcount
     if notes:
         _note_erased(db)
     return notes, bodies
+
+
+def count_open(db: Database) -> tuple[int, int]:
+    """How many of both `close` would take out."""
+    bodies = f"SELECT count(*) FROM issues WHERE ({_MAY_BE_NOTES}) AND ({_HAS_BODY})"
+    notes = f"SELECT count(*) FROM {_NOTES}"
+    return db.execute(notes).fetchone()[0], db.execute(bodies).fetchone()[0]
 
 
 def awaited(db: Database) -> list[tuple[str, str | None]]:
@@ -167,7 +181,7 @@ def awaited(db: Database) -> list[tuple[str, str | None]]:
 
 def _take_out(db: Database, which: str, params: dict[str, str]) -> int:
     """Leave no body of these issues; gives how many had one."""
-    had = f"({which}) AND (body_html IS NOT NULL OR body_text IS NOT NULL)"
+    had = f"({which}) AND ({_HAS_BODY})"
     lost = f"SELECT id FROM issues WHERE {had}"
     # What is known of them already brings them back only where it changes.
     db.execute(

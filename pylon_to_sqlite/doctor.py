@@ -8,17 +8,19 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 from pylon_to_sqlite import file
+from pylon_to_sqlite.choice import Choice
 from pylon_to_sqlite.client import Client
 from pylon_to_sqlite.errors import Busy, PylonError, Unavailable, Unusable
 from pylon_to_sqlite.examine import TORN, Examined, Finding, examine
 from pylon_to_sqlite.mend import mend_in
 from pylon_to_sqlite.plan import iso, moment
+from pylon_to_sqlite.privacy import Privacy
 from pylon_to_sqlite.store import Store
 
 # A -wal that is larger is emptied by no sync: something reads the file all the time.
@@ -97,7 +99,7 @@ def _looked_into(path: Path, latest: str, *, is_alone: bool) -> list[Finding]:
             if deep is None:
                 # A snapshot, for a sync may write meanwhile.
                 connection.execute("BEGIN")
-            found = [*examine(Examined(connection, deep, latest))]
+            found = [*examine(Examined(connection, deep, latest)), *_key(path, connection)]
             if not was_open:
                 # Then the last to close removes the -wal that this has made.
                 connection.close()
@@ -118,8 +120,24 @@ def _mode(path: Path) -> Finding:
 
 def _files(path: Path) -> list[Path]:
     whole = path.resolve()
-    beside = (Path(f"{whole}{suffix}") for suffix in ("", "-wal", "-shm"))
+    beside = (Path(f"{whole}{suffix}") for suffix in ("", "-wal", "-shm", ".key"))
     return [one for one in beside if one.exists()]
+
+
+def _key(path: Path, connection: sqlite3.Connection) -> list[Finding]:
+    """Of the key by which addresses are replaced, where they are."""
+    try:
+        row = connection.execute("SELECT value FROM _pylon_meta WHERE key = 'choice'").fetchone()
+        fingerprint = Choice.from_json(row[0] if row else "{}").pseudonyms
+        if not fingerprint:
+            return []
+        file.key_beside(path, fingerprint)
+    except Unusable as error:
+        return [Finding("key", "wrong", str(error), "put it back")]
+    except sqlite3.Error:
+        # The checks of the file have told it.
+        return []
+    return [Finding("key", "ok", "it is the one by which addresses were replaced")]
 
 
 def _lock(path: Path, is_alone: bool) -> Finding:
@@ -191,9 +209,19 @@ def _mend(path: Path, wrong: set[str], now: str, latest: str) -> None:
         return
     try:
         with closing(Store(str(path.resolve()))) as store:
-            mend_in(store, wrong, now, latest)
+            mend_in(store, wrong, now, latest, _privacy(path, store))
     except sqlite3.Error as error:
         raise Unavailable(f"cannot mend {path}: {error}. What is whole stays") from None
+
+
+def _privacy(path: Path, store: Store) -> Privacy:
+    """What is to be left out; addresses as far as there is the key by which they are replaced."""
+    choice = store.memory.choice()
+    pseudonyms = None
+    if choice.pseudonyms:
+        with suppress(Unusable):
+            pseudonyms = file.key_beside(path, choice.pseudonyms)
+    return choice.privacy(pseudonyms)
 
 
 def _size(size: float) -> str:

@@ -8,14 +8,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from pylon_to_sqlite import full_text
+from pylon_to_sqlite.choice import Choice
 from pylon_to_sqlite.file import damage
 from pylon_to_sqlite.memory import COMPARISON
 from pylon_to_sqlite.plan import Checkpoint, Comparison, moment, restarted
+from pylon_to_sqlite.pseudonyms import Pseudonyms
 from pylon_to_sqlite.purge import READ, URGENT
 from pylon_to_sqlite.schema import BOOKKEEPING, FULL_TEXT, TABLES, VERSION
 from pylon_to_sqlite.store import Store
 from pylon_to_sqlite.stream import Stream
 from pylon_to_sqlite.streams import BY_NAME, STREAMS
+from pylon_to_sqlite.withdraw import left_in
 
 TIMES = ("since", "watermark", "full", "as_of", "narrowed", "walked")
 COMPARED_TIMES = ("reached", "until", "began", "finished")
@@ -235,6 +238,18 @@ def _unpurged(mirror: Examined) -> Iterator[Finding]:
         yield Finding("unpurged", "ok", "old names and titles wait for a sync to remove them")
 
 
+def _left_out(mirror: Examined) -> Iterator[Finding]:
+    choice = Choice.from_json(
+        mirror.one("SELECT value FROM _pylon_meta WHERE key = 'choice'") or "{}"
+    )
+    # By which key does not matter for finding addresses.
+    privacy = choice.privacy(Pseudonyms(b"") if choice.pseudonyms else None)
+    if not privacy.is_open:
+        for told in left_in(mirror.connection, privacy):
+            message = f"{told} are in the file, though they are to be left out"
+            yield Finding("left_out", "wrong", message, "--mend takes them out", can_mend=True)
+
+
 CHECKS: Mapping[str, Callable[[Examined], Iterator[Finding]]] = {
     "integrity": _integrity,
     "schema": _schema,
@@ -243,6 +258,7 @@ CHECKS: Mapping[str, Callable[[Examined], Iterator[Finding]]] = {
     "full_text": _full_text,
     "checkpoints": _checkpoints,
     "marks": _marks,
+    "left_out": _left_out,
     "unpurged": _unpurged,
 }
 FINE = {
@@ -253,6 +269,7 @@ FINE = {
     "full_text": "the indexes hold the words of the live rows, no more and no less",
     "checkpoints": "all of them can be right",
     "marks": "all of them are of records that are here",
+    "left_out": "it holds nothing that is to be left out of it",
     "unpurged": "nothing is left of words that were changed or deleted",
 }
 

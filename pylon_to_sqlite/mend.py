@@ -6,15 +6,18 @@ Records stay: what names a record that is not here gets a placeholder, as in any
 from pylon_to_sqlite.examine import Examined, wrong_checkpoints, wrong_marks
 from pylon_to_sqlite.full_text import filled, is_true
 from pylon_to_sqlite.layout import quoted
+from pylon_to_sqlite.privacy import OPEN, Privacy
 from pylon_to_sqlite.purge import ERASED
 from pylon_to_sqlite.schema import BOOKKEEPING, FULL_TEXT, TABLES
 from pylon_to_sqlite.store import Store
 from pylon_to_sqlite.stream import Link
 from pylon_to_sqlite.streams import BY_NAME
+from pylon_to_sqlite.withdraw import clear
 
 
-def mend_in(store: Store, wrong: set[str], now: str, latest: str) -> None:
-    """Mend what the checks of these names found, in the order in which one needs the other."""
+def mend_in(store: Store, wrong: set[str], now: str, latest: str, privacy: Privacy) -> None:
+    """Mend what the checks of these names found, in the order in which one needs the other.
+    `privacy` is what is to be left out of the file."""
     if "integrity" in wrong:
         store.db.execute("REINDEX")
     # Tables, columns, indexes, triggers and views, and with them full text that has lost a part.
@@ -29,7 +32,11 @@ def mend_in(store: Store, wrong: set[str], now: str, latest: str) -> None:
         _restart(store, latest)
     with store.transactions.one():
         _foreign_keys(store, now)
-    if "unpurged" in wrong:
+    if "left_out" in wrong:
+        with store.transactions.one():
+            clear(store.db, OPEN, privacy, now)
+        store.tables.forget_types()
+    if wrong & {"left_out", "unpurged"}:
         with store.transactions.one():
             store.db.execute("INSERT OR IGNORE INTO _pylon_unpurged VALUES (?)", [ERASED])
         store.purge(now)

@@ -76,6 +76,10 @@ class Wishes:
         chosen = known.with_wishes(*what, everything=self.everything)
         return chosen.with_privacy(self.public_only, self.exclude, self.include)
 
+    def wants_pseudonyms(self, known: Choice) -> bool:
+        """Whether addresses are replaced from now on."""
+        return bool(known.pseudonyms) if self.pseudonymize is None else self.pseudonymize
+
     def doubted_since(self, now: float) -> str | None:
         """Since when there were messages in conversations that are to be read again; None where
         none are."""
@@ -234,7 +238,7 @@ def _hold_to(path: Path, store: Store, wishes: Wishes, now: str) -> tuple[Choice
     where that is not possible; then all stays as it was."""
     known = store.memory.choice()
     choice = wishes.choice(known)
-    wants = bool(known.pseudonyms) if wishes.pseudonymize is None else wishes.pseudonymize
+    wants = wishes.wants_pseudonyms(known)
     pseudonyms = file.key_beside(path, known.pseudonyms) if wants else None
     choice = replace(choice, pseudonyms=pseudonyms.fingerprint if pseudonyms else "")
     # Which key it was does not matter: what they stand for cannot be told from pseudonyms.

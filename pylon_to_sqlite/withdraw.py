@@ -1,8 +1,9 @@
 """A file that holds more than its user wants by now, or wants more than it holds, after a choice of
 what is left out: taken out for good, or read again."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from sqlite3 import Connection
 
 from sqlite_utils import Database
 
@@ -58,8 +59,19 @@ def withdraw(
 ) -> Withdrawn:
     """Take out of the file what it is no longer to hold. `remove` removes downloaded contents that
     are nobody's any more by their names, and may raise, before anything is committed."""
-    found = Withdrawn()
     had = _paths(db)
+    if after.public_only and not before.public_only:
+        bodies.recall(db)
+    found = clear(db, before, after, now)
+    if lost := had - _paths(db):
+        remove(lost)
+        found.files = len(lost)
+    return found
+
+
+def clear(db: Database, before: Privacy, after: Privacy, now: str) -> Withdrawn:
+    """Take out of the tables what `after` leaves out and `before` did not."""
+    found = Withdrawn()
     for table in TABLES:
         found.values += _empty(db, table, before, after, now)
     found.values += _unnote(db, after.withheld - before.withheld)
@@ -70,10 +82,28 @@ def withdraw(
     if found != Withdrawn():
         db.execute("INSERT OR IGNORE INTO _pylon_unpurged VALUES (?)", [ERASED])
         attachments.derive_all(db, now)
-    if lost := had - _paths(db):
-        remove(lost)
-        found.files = len(lost)
     return found
+
+
+def left_in(connection: Connection, privacy: Privacy) -> Iterator[str]:
+    """What a file holds that is to be left out of it, in words and numbers. Writes nothing."""
+    db = Database(connection)
+    if privacy.public_only:
+        notes, of_issues = bodies.count_open(db)
+        for number, kind in ((notes, "private notes"), (of_issues, "bodies that may be such")):
+            if number:
+                yield f"{number:,} {kind}"
+    for table, known in TABLES.items():
+        for name in filter(lambda one: privacy.hides(table, one), _ours(db, table)):
+            if number := db.execute(f"SELECT count({quoted(name)}) FROM {table}").fetchone()[0]:
+                yield f"{number:,} values of {table}.{name}"
+        for link in known.source.links if isinstance(known.source, Stream) else ():
+            is_hidden = f"{table}.{link.path}" in privacy.withheld
+            rows = f"SELECT count(*) FROM {link.table}"
+            if is_hidden and (number := db.execute(rows).fetchone()[0]):
+                yield f"{number:,} values of {table}.{link.path}"
+    if privacy.pseudonyms and (number := _count_addresses(db, privacy.pseudonyms)):
+        yield f"{number:,} values with e-mail addresses"
 
 
 def returning(db: Database, memory: Memory) -> set[str]:
@@ -159,15 +189,37 @@ def _ours(db: Database, table: str) -> list[str]:
 
 def _replace(db: Database, pseudonyms: Pseudonyms, now: str) -> int:
     """Put pseudonyms in place of all addresses; gives how many values that changed."""
+    for table in TABLES:
+        _rename(db, table, pseudonyms)
+    return sum(_replace_in(db, *place, now) for place in _places(db, pseudonyms))
+
+
+def _count_addresses(db: Database, pseudonyms: Pseudonyms) -> int:
+    """How many values have addresses in them; which pseudonyms these would get does not matter."""
+    return sum(
+        db.execute(
+            f"SELECT count(*) FROM {table} WHERE {_has_address(name)}", {"kind": kind}
+        ).fetchone()[0]
+        for table, name, kind in _places(db, pseudonyms)
+    )
+
+
+def _places(db: Database, pseudonyms: Pseudonyms) -> list[tuple[str, str, str]]:
+    """Where there may be addresses: tables, their columns, and the kinds of these."""
     db.conn.create_function("_pseudonym", 2, pseudonyms.stored, deterministic=True)
     places = [(table, name, "text") for table, name in _NOTES]
     for table, known in TABLES.items():
         if known.source is not None:
-            _rename(db, table, pseudonyms)
             kinds = kinds_of(table)
             kept = ((name, kinds.get(name, "html")) for name in _ours(db, table))
             places += [(table, name, kind) for name, kind in kept if kind]
-    return sum(_replace_in(db, *place, now) for place in places)
+    return places
+
+
+def _has_address(name: str) -> str:
+    column = quoted(name)
+    may_have = " OR ".join(f"instr({column}, '{sign}')" for sign in SIGNS)
+    return f"({may_have}) AND _pseudonym(:kind, {column}) IS NOT {column}"
 
 
 def _rename(db: Database, table: str, pseudonyms: Pseudonyms) -> None:
@@ -182,13 +234,11 @@ def _rename(db: Database, table: str, pseudonyms: Pseudonyms) -> None:
 def _replace_in(db: Database, table: str, name: str, kind: str, now: str) -> int:
     column = quoted(name)
     is_record = table in TABLES and isinstance(TABLES[table].source, Stream)
-    may_have = " OR ".join(f"instr({column}, '{sign}')" for sign in SIGNS)
     # Two addresses of a list may have the same pseudonym.
     return db.execute(
         f"UPDATE {'' if is_record else 'OR REPLACE '}{table}"
         f" SET {column} = _pseudonym(:kind, {column}){', synced_at = :now' if is_record else ''}"
-        f" WHERE ({may_have})"
-        f" AND _pseudonym(:kind, {column}) IS NOT {column}",
+        f" WHERE {_has_address(name)}",
         {"kind": kind, "now": now},
     ).rowcount
 

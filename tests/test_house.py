@@ -155,7 +155,7 @@ OUTSIDE = {
     "sqlite_utils": {*SQL, "store"} - {"transactions"},
     "sqlite3": {
         *("file", "purge", "run", "status", "store", "transactions"),
-        *("backup", "doctor", "examine", "full_text", "endings"),
+        *("backup", "doctor", "examine", "full_text", "endings", "withdraw"),
     },
     "click": {
         *("cli", "connecting", "display", "download_options", "exits", "opening", "options"),

@@ -15,13 +15,17 @@ from conftest import FakeClock
 from desk import Desk
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mirroring import DAY, die, errors, rows, sync
+from mirroring import DAY, TOKEN, die, errors, rows, sync
 
+from pylon_to_sqlite.client import Client
+from pylon_to_sqlite.doctor import diagnose
 from pylon_to_sqlite.errors import Unusable
+from pylon_to_sqlite.estimate import estimate
 from pylon_to_sqlite.file import new_fields_in
 from pylon_to_sqlite.privacy import Privacy, excludable
 from pylon_to_sqlite.pseudonyms import Pseudonyms
 from pylon_to_sqlite.rows import Row, Rows, rows_of
+from pylon_to_sqlite.run import Wishes
 from pylon_to_sqlite.sandbox.api import Api
 from pylon_to_sqlite.sandbox.server import SandboxTransport
 from pylon_to_sqlite.streams import BY_NAME
@@ -266,6 +270,51 @@ def test_a_reader_that_keeps_the_words_is_told_of(
     assert found_in(path, b"late payer") == []
 
 
+def test_the_doctor_finds_what_is_to_be_left_out_and_takes_it_out(
+    path: Path, desk: Desk, api: Api, clock: FakeClock
+) -> None:
+    sync(path, api, clock, "issue_messages", "contacts")
+    there = rows(path, "SELECT * FROM issue_messages WHERE is_private")
+    left_out: dict[str, Any] = {"public_only": True, "exclude": ["contacts.name", "issues.tags"]}
+    sync(path, api, clock, "issue_messages", "contacts", pseudonymize=True, **left_out)
+    assert wrong(path) == []
+    with closing(sqlite3.connect(path)) as connection:
+        marks = ", ".join("?" * len(there[0]))
+        connection.execute(f"INSERT INTO issue_messages VALUES ({marks})", [*there[0].values()])
+        sets = f"body_html = '{WORDS}', body_text = 'This aardvark', tags = '[]'"
+        connection.execute(f"UPDATE issues SET {sets} WHERE number = 1")
+        connection.execute("UPDATE contacts SET name = 'aardvark', email = 'zoe@aardvark.example'")
+        connection.execute("INSERT INTO issue_tags SELECT id, 'aardvark' FROM issues")
+        connection.commit()
+    key = Path(f"{path}.key")
+    key.chmod(0o644)
+    told = [
+        *("1 private notes", "1 bodies that may be such", "1 values of issues.tags"),
+        *("4 values of issues.tags", "3 values of contacts.name", "3 values with e-mail addresses"),
+    ]
+    assert sorted(wrong(path)) == sorted(
+        [
+            *(f"{one} are in the file, though they are to be left out" for one in told),
+            f"others can read customers' words: {key} has mode 0644",
+        ]
+    )
+    assert wrong(path, mend=True) == []
+    assert (found_in(path, TRACE, b"late payer"), wrong(path)) == ([], [])
+    assert key.stat().st_mode & 0o777 == 0o600
+    clock.sleep(DAY)
+    sync(path, api, clock, "issue_messages", "contacts", full=True)
+    assert (found_in(path, TRACE, b"late payer"), wrong(path)) == ([], [])
+    key.unlink()
+    (message,) = wrong(path, mend=True)
+    assert "put it back" in message
+
+
+def wrong(path: Path, *, mend: bool = False) -> list[str]:
+    """What the doctor finds wrong, and with `mend` cannot mend."""
+    found = diagnose(path, lambda: None, "2026-07-09T00:00:00Z", mend=mend)
+    return [one.message for one in found if one.state == "wrong"]
+
+
 def test_addresses_in_what_pylon_says_of_a_fault_are_replaced(
     path: Path, desk: Desk, api: Api, clock: FakeClock
 ) -> None:
@@ -279,6 +328,24 @@ def test_addresses_in_what_pylon_says_of_a_fault_are_replaced(
     outcome = sync(path, api, clock, "macros", pseudonymize=True, transport=Refusing(api))
     assert re.search(r"[0-9a-f]{16}@pseudonym.invalid is no admin", errors(outcome)["macros"])
     assert found_in(path, TRACE) == []
+
+
+def test_a_dry_run_counts_what_is_to_be_read_again_and_makes_no_key(
+    path: Path, desk: Desk, api: Api, clock: FakeClock
+) -> None:
+    sync(path, api, clock, "issue_messages", public_only=True)
+    names = [one.name for one in path.parent.iterdir()]
+
+    def asked(**wishes: Any) -> dict[str, int | None]:
+        transport = SandboxTransport(api)
+        with closing(Client(TOKEN, "http://localhost", transport, clock.clock)) as client:
+            found = estimate(path, client, Wishes(("issue_messages",), **wishes))
+        return {one.name: one.requests for one in found.costs}
+
+    assert asked()["issue_messages"] == 0
+    assert asked(public_only=False)["issue_messages"] == len(desk.issues)
+    assert asked(pseudonymize=True)["issue_messages"] == 0
+    assert [one.name for one in path.parent.iterdir()] == names
 
 
 def test_a_key_is_never_half_there(path: Path, desk: Desk, api: Api, clock: FakeClock) -> None:
