@@ -7,7 +7,8 @@ from typing import Any
 
 from pylon_to_sqlite.further_streams import CUSTOM_OBJECTS
 from pylon_to_sqlite.plan import Saved
-from pylon_to_sqlite.privacy import Privacy, Pseudonyms
+from pylon_to_sqlite.privacy import Privacy
+from pylon_to_sqlite.pseudonyms import Pseudonyms
 from pylon_to_sqlite.stream import Stream
 from pylon_to_sqlite.streams import BY_NAME, STREAMS, with_parents
 

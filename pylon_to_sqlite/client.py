@@ -86,9 +86,9 @@ class Client:
     """Pylon at `api_url`, read with `token`, by any number of threads. Nothing but GET and POST
     …/search leaves it, and no more than `share` of each endpoint's allowance.
 
-    `on_wait(template, seconds, why)` is called before a wait, `on_answer` after each answer.
-    `requests` counts the answers that were no 429; `waited` the seconds in which anybody waited
-    for an allowance.
+    `on_wait(template, seconds, why)` is called before a wait, `on_answer` after each answer; of
+    Pylon's own words is told what `hide` leaves of them. `requests` counts the answers that were no
+    429; `waited` the seconds in which anybody waited for an allowance.
     """
 
     token: str = field(repr=False)
@@ -98,6 +98,7 @@ class Client:
     share: float = 1.0
     on_wait: Callable[[str, float, str], None] = _ignore
     on_answer: Callable[[Answer], None] = _ignore
+    hide: Callable[[str], str] = str
     requests: int = 0
     waited: float = 0.0
 
@@ -214,7 +215,7 @@ class Client:
                     ) from None
                 request = fewer
             except PylonError as error:
-                error.args = (self._secret.hide(str(error)),)
+                error.args = (self._fit(error),)
                 raise
 
     def _persistently(self, request: Request, read: Read[_T], first: bool) -> _T:
@@ -242,7 +243,7 @@ class Client:
                 late = first and self.clock.steady() + pause - began > FIRST_TRIES_END
                 if tries >= TRIES or late or pause > MAX_PAUSE:
                     raise fault.then from None
-                self.on_wait(request.template, pause, self._secret.hide(str(fault)))
+                self.on_wait(request.template, pause, self._fit(fault.then))
                 self.clock.sleep(pause)
 
     def _sent(self, request: Request, ticket: Ticket, first: bool) -> Reply:
@@ -358,6 +359,10 @@ class Client:
 
     def _server_now(self, reply: Reply) -> float:
         return self.clock.now() + self._ahead if reply.date is None else reply.date
+
+    def _fit(self, error: PylonError) -> str:
+        """What may be told of an error, which may repeat what Pylon said."""
+        return self.hide(self._secret.hide(str(error)))
 
 
 def _within(seconds: float, call: Callable[[], _T]) -> _T:

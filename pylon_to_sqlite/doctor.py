@@ -15,11 +15,13 @@ from functools import partial
 from pathlib import Path
 
 from pylon_to_sqlite import file
+from pylon_to_sqlite.choice import Choice
 from pylon_to_sqlite.client import Client
 from pylon_to_sqlite.errors import Busy, PylonError, Unavailable, Unusable
 from pylon_to_sqlite.examine import TORN, Examined, Finding, examine
 from pylon_to_sqlite.mend import mend_in
 from pylon_to_sqlite.plan import iso, moment
+from pylon_to_sqlite.privacy import Privacy
 from pylon_to_sqlite.store import Store
 
 # A -wal that is larger is emptied by no sync: something reads the file all the time.
@@ -94,7 +96,10 @@ def _looked_into(path: Path, latest: str, *, is_alone: bool, has_lock: bool) -> 
                 # A snapshot, for a sync may write meanwhile; of a copy it would keep full text
                 # from being looked into, and no sync has written to that yet.
                 connection.execute("BEGIN")
-            return [*examine(Examined(connection, latest, is_alone, deeply))]
+            return [
+                *examine(Examined(connection, latest, is_alone, deeply)),
+                *_key(path, connection),
+            ]
     except UnicodeDecodeError:
         return [Finding("mirror", "wrong", f"cannot read {path}: malformed schema", TORN)]
     except sqlite3.Error as error:
@@ -131,7 +136,7 @@ def _mode(path: Path) -> Finding:
 
 def _files(path: Path) -> list[Path]:
     whole = path.resolve()
-    return [Path(f"{whole}{suffix}") for suffix in ("", "-wal", "-shm")]
+    return [Path(f"{whole}{suffix}") for suffix in ("", "-wal", "-shm", ".key")]
 
 
 def _stat(path: Path) -> os.stat_result | None:
@@ -140,6 +145,22 @@ def _stat(path: Path) -> os.stat_result | None:
         return path.stat()
     except OSError:
         return None
+
+
+def _key(path: Path, connection: sqlite3.Connection) -> list[Finding]:
+    """Of the key by which addresses are replaced, where they are."""
+    try:
+        row = connection.execute("SELECT value FROM _pylon_meta WHERE key = 'choice'").fetchone()
+        fingerprint = Choice.from_json(row[0] if row else "{}").pseudonyms
+        if not fingerprint:
+            return []
+        file.key_beside(path, fingerprint)
+    except Unusable as error:
+        return [Finding("key", "wrong", str(error), "put it back")]
+    except (sqlite3.Error, ValueError, TypeError, RecursionError):
+        # The checks of the file have told it.
+        return []
+    return [Finding("key", "ok", "it is the one by which addresses were replaced")]
 
 
 def _lock(path: Path, is_alone: bool) -> Finding:
@@ -214,7 +235,7 @@ def _mend(path: Path, wrong: set[str], now: str, latest: str) -> None:
         with closing(Store(str(path.resolve()))) as store:
             # A callback, so that a signal can end what takes long.
             store.db.conn.set_progress_handler(lambda: None, file.NOTICE)
-            mend_in(store, wrong, now, latest)
+            mend_in(store, wrong, now, latest, _privacy(path, store))
     except sqlite3.Error as error:
         if "interrupted" in str(error):
             raise KeyboardInterrupt from None
@@ -222,6 +243,16 @@ def _mend(path: Path, wrong: set[str], now: str, latest: str) -> None:
         raise Unavailable(f"cannot mend {path}: {error}. What is whole stays{todo}") from None
     except OSError as error:
         raise Unavailable(f"cannot mend {path}: {error.strerror or error}") from None
+
+
+def _privacy(path: Path, store: Store) -> Privacy:
+    """What is to be left out; addresses as far as there is the key by which they are replaced."""
+    choice = store.memory.choice()
+    pseudonyms = None
+    if choice.pseudonyms:
+        with suppress(Unusable):
+            pseudonyms = file.key_beside(path, choice.pseudonyms)
+    return choice.privacy(pseudonyms)
 
 
 def _size(size: float) -> str:

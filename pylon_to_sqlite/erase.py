@@ -14,7 +14,10 @@ from pylon_to_sqlite.streams import STREAMS
 
 # What the mirror writes by itself about records.
 _OURS: Mapping[str, list[tuple[str, str]]] = {
-    "issues": [("issue_changes", "issue_id"), ("attachments", "issue_id")],
+    "issues": [
+        *(("issue_changes", "issue_id"), ("attachments", "issue_id")),
+        ("_pylon_bodies", "issue"),
+    ],
     "issue_messages": [("attachments", "message_id")],
 }
 _OLD = "deleted_at <= :until"

@@ -9,10 +9,12 @@ from math import ceil
 from pathlib import Path
 
 from pylon_to_sqlite import file
+from pylon_to_sqlite.choice import Choice
 from pylon_to_sqlite.client import Client
 from pylon_to_sqlite.lanes import Lanes
 from pylon_to_sqlite.limits import guess_of
 from pylon_to_sqlite.plan import Page, Request, moment, new_since
+from pylon_to_sqlite.pseudonyms import Pseudonyms
 from pylon_to_sqlite.reading import Reading, Result, ignore
 from pylon_to_sqlite.reconcile import SPANS, is_due
 from pylon_to_sqlite.run import Wishes, check_organization
@@ -93,7 +95,7 @@ def estimate(path: Path, client: Client, wishes: Wishes) -> Estimate:
         store.prepare(client.wall())
         doubted = wishes.doubted_since(client.clock.now())
         rows = _take_over(path, store, doubted) if known else Counter()
-        choice = wishes.choice(store.memory.choice())
+        choice = _chosen(store, wishes, client.wall())
         streams = wishes.streams(choice)
         results = {stream.name: Result(stream) for stream in streams}
         reading = Reading(cut, store, client.wall, choice, results=results)
@@ -115,6 +117,17 @@ def estimate(path: Path, client: Client, wishes: Wishes) -> Estimate:
             costs += _comparison(reading, wishes, rows[ISSUES.name], client.share)
     errors = [f"{name}: {result.error}" for name, result in results.items() if result.error]
     return Estimate(costs, client.requests, errors)
+
+
+def _chosen(store: Store, wishes: Wishes, now: str) -> Choice:
+    """What is mirrored from now on; what is taken in again is to be read again."""
+    known = store.memory.choice()
+    choice = wishes.choice(known)
+    # The key does not matter: no words are here.
+    before = known.privacy(Pseudonyms(b"") if known.pseudonyms else None)
+    after = choice.privacy(Pseudonyms(b"") if wishes.wants_pseudonyms(known) else None)
+    store.hold_to(choice, before, after, now, ignore)
+    return choice
 
 
 def _take_over(path: Path, store: Store, doubted: str | None) -> Counter[str]:

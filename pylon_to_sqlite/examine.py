@@ -13,12 +13,14 @@ from pylon_to_sqlite.file import damage
 from pylon_to_sqlite.layout import quoted
 from pylon_to_sqlite.memory import CHOICE, COMPARISON
 from pylon_to_sqlite.plan import Checkpoint, Comparison, moment, restarted
-from pylon_to_sqlite.purge import URGENT
+from pylon_to_sqlite.pseudonyms import Pseudonyms
+from pylon_to_sqlite.purge import READ, URGENT
 from pylon_to_sqlite.readable import unreadable
 from pylon_to_sqlite.schema import BOOKKEEPING, FULL_TEXT, TABLES, VERSION
 from pylon_to_sqlite.store import Store
 from pylon_to_sqlite.stream import Stream
 from pylon_to_sqlite.streams import BY_NAME, STREAMS
+from pylon_to_sqlite.withdraw import left_in
 
 TIMES = ("since", "watermark", "full", "as_of", "narrowed", "walked")
 COMPARED_TIMES = ("reached", "until", "began", "finished")
@@ -271,11 +273,27 @@ def wrong_marks(mirror: Examined) -> Iterator[tuple[str, dict[str, str]]]:
 
 def _unpurged(mirror: Examined) -> Iterator[Finding]:
     names = {row[0] for row in mirror.all("SELECT name FROM _pylon_unpurged")}
-    if names & URGENT and mirror.is_alone:
-        message = "words that were taken back, or erased, may still be in the file"
+    if names & {*URGENT, READ} and mirror.is_alone:
+        message = "words that were taken back, left out or erased may still be in the file"
+        message += ": a program reads it as it was before" if READ in names else ""
         yield Finding("unpurged", "wrong", message, "the next sync removes them, or --mend", True)
     elif names:
         yield Finding("unpurged", "ok", "old names and titles wait for a sync to remove them")
+
+
+def _left_out(mirror: Examined) -> Iterator[Finding]:
+    found = mirror.one("SELECT value FROM _pylon_meta WHERE key = ?", [CHOICE])
+    try:
+        choice = Choice.from_json(found or "{}")
+    except (ValueError, TypeError, RecursionError):
+        # That is another finding.
+        return
+    # By which key does not matter for finding addresses.
+    privacy = choice.privacy(Pseudonyms(b"") if choice.pseudonyms else None)
+    if not privacy.is_open:
+        for told in left_in(mirror.connection, privacy):
+            message = f"{told} are in the file, though they are to be left out"
+            yield Finding("left_out", "wrong", message, "--mend takes them out", can_mend=True)
 
 
 CHECKS: Mapping[str, Callable[[Examined], Iterator[Finding]]] = {
@@ -288,6 +306,7 @@ CHECKS: Mapping[str, Callable[[Examined], Iterator[Finding]]] = {
     "choice": _choice,
     "checkpoints": _checkpoints,
     "marks": _marks,
+    "left_out": _left_out,
     "unpurged": _unpurged,
 }
 FINE = {
@@ -300,6 +319,7 @@ FINE = {
     "choice": "what is mirrored can be read",
     "checkpoints": "all of them can be right",
     "marks": "all of them are of records that are here",
+    "left_out": "it holds nothing that is to be left out of it",
     "unpurged": "nothing is left of words that were changed or deleted",
 }
 

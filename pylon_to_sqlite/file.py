@@ -8,9 +8,10 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from pylon_to_sqlite.choice import Choice
 from pylon_to_sqlite.errors import Busy, Removed, Unavailable, Unusable
 from pylon_to_sqlite.full_text import shadows
-from pylon_to_sqlite.privacy import Pseudonyms
+from pylon_to_sqlite.pseudonyms import Pseudonyms
 from pylon_to_sqlite.schema import BOOKKEEPING, EARLIER, FULL_TEXT, MIGRATED, TABLES, VERSION
 from pylon_to_sqlite.transactions import BUSY_SECONDS
 
@@ -28,6 +29,7 @@ _REMEDIES = {
 NOTICE = 10_000
 # Who only looks whether a sync is at work holds the file for a moment too, so that is waited for.
 MOMENT = 0.5
+KEY_BYTES = 32
 
 
 class Mirror(NamedTuple):
@@ -92,25 +94,44 @@ def key_beside(path: Path, fingerprint: str) -> Pseudonyms:
     beside = Path(f"{path.resolve()}.key")
     try:
         if not fingerprint and not beside.exists():
-            handle = os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-            with open(handle, "w", encoding="ascii") as new:
-                new.write(secrets.token_hex(32) + "\n")
-                new.flush()
-                os.fsync(new.fileno())
+            _make_key(beside)
         key = bytes.fromhex(beside.read_text(encoding="ascii").strip())
+        if len(key) < KEY_BYTES:
+            raise ValueError(len(key))
     except (OSError, ValueError) as error:
         what = getattr(error, "strerror", None) or "it holds no key"
+        if not fingerprint:
+            raise Unusable(f"cannot keep a key for pseudonyms in {beside}: {what}") from None
         raise Unusable(
             f"cannot read {beside}: {what}. E-mail addresses are replaced by means of it: put it"
             " back, or say --no-pseudonymize-emails"
         ) from None
     pseudonyms = Pseudonyms(key)
-    if len(key) < 32 or fingerprint not in ("", pseudonyms.fingerprint):
+    if fingerprint not in ("", pseudonyms.fingerprint):
         raise Unusable(
             f"{beside} is not the key by which addresses in {path} were replaced: put that back, or"
             " say --no-pseudonymize-emails"
         )
     return pseudonyms
+
+
+def _make_key(beside: Path) -> None:
+    """A new key, whole and on the disk, before any pseudonym is."""
+    part = beside.with_name(f"{beside.name}.part")
+    part.unlink(missing_ok=True)
+    handle = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    with open(handle, "w", encoding="ascii") as new:
+        new.write(secrets.token_hex(KEY_BYTES) + "\n")
+        new.flush()
+        os.fsync(new.fileno())
+    os.replace(part, beside)
+    with suppress(OSError):
+        # Its name too is to outlive a power cut, where that can be asked for.
+        directory = os.open(beside.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
 
 
 @contextmanager
@@ -176,16 +197,23 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-def columns_in(path: Path) -> dict[str, list[str]]:
-    """The columns of all tables of a mirror, by table; none where there is no mirror yet."""
-    found: dict[str, list[str]] = {}
-    if inspect(path) is not None:
-        with closing(_read_only(path)) as connection:
-            for table, column in connection.execute(
-                "SELECT t.name, c.name FROM sqlite_master AS t, pragma_table_info(t.name) AS c"
-                " WHERE t.type = 'table'"
-            ):
-                found.setdefault(table, []).append(column)
+def new_fields_in(path: Path) -> dict[str, set[str]]:
+    """By table, the columns that a mirror has for fields nobody knew, and what it leaves out of
+    them; none where there is no mirror yet."""
+    found: dict[str, set[str]] = {}
+    if inspect(path) is None:
+        return found
+    with closing(_read_only(path)) as connection:
+        meta = dict(connection.execute("SELECT key, value FROM _pylon_meta"))
+        there = connection.execute(
+            'SELECT f."table", c.name FROM sqlite_master AS t JOIN pragma_table_info(t.name) AS c'
+            ' JOIN _pylon_fields AS f ON f."table" = t.name AND f."column" = c.name'
+            " WHERE t.type = 'table' AND f.change = 'new'"
+        ).fetchall()
+    for name in Choice.from_json(meta.get("choice") or "{}").excluded:
+        there.append(name.split(".", 1))
+    for table, column in there:
+        found.setdefault(table, set()).add(column)
     return found
 
 

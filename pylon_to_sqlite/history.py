@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from pylon_to_sqlite.privacy import DOMAIN
+from pylon_to_sqlite.pseudonyms import DOMAIN
 
 # Priority is a custom field.
 _PRIORITY = "SELECT value FROM issue_custom_fields WHERE issue_id = issues.id AND slug = 'priority'"

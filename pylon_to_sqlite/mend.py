@@ -10,16 +10,19 @@ from pylon_to_sqlite.attachments import derive_all
 from pylon_to_sqlite.examine import Examined, wrong_checkpoints, wrong_marks
 from pylon_to_sqlite.full_text import is_here, is_open, is_refilled, is_true, torn_down
 from pylon_to_sqlite.layout import quoted
+from pylon_to_sqlite.privacy import OPEN, Privacy
 from pylon_to_sqlite.purge import ERASED
 from pylon_to_sqlite.readable import mend_text, unreadable
 from pylon_to_sqlite.schema import BOOKKEEPING, FULL_TEXT, TABLES
 from pylon_to_sqlite.store import Store
 from pylon_to_sqlite.stream import Link
 from pylon_to_sqlite.streams import BY_NAME
+from pylon_to_sqlite.withdraw import clear
 
 
-def mend_in(store: Store, wrong: set[str], now: str, latest: str) -> None:
-    """Mend what the checks of these names found, in the order in which one needs the other."""
+def mend_in(store: Store, wrong: set[str], now: str, latest: str, privacy: Privacy) -> None:
+    """Mend what the checks of these names found, in the order in which one needs the other.
+    `privacy` is what is to be left out of the file."""
     if "integrity" in wrong:
         store.db.execute("REINDEX")
     if wrong & {"integrity", "full_text"}:
@@ -41,7 +44,11 @@ def mend_in(store: Store, wrong: set[str], now: str, latest: str) -> None:
     with store.transactions.one():
         _foreign_keys(store, now)
         derive_all(store.db, now)
-    if "unpurged" in wrong:
+    if "left_out" in wrong:
+        with store.transactions.one():
+            clear(store.db, OPEN, privacy, now)
+        store.tables.forget_types()
+    if wrong & {"left_out", "unpurged"}:
         with store.transactions.one():
             store.db.execute("INSERT OR IGNORE INTO _pylon_unpurged VALUES (?)", [ERASED])
         store.purge(now)

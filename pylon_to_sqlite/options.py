@@ -155,12 +155,12 @@ def check_hidden(db: Path, exclude: Sequence[str], include: Sequence[str]) -> li
     """The columns and lists to leave out and to take in again, as the file remembers them. Raises
     a usage error for what cannot be left out."""
     from pylon_to_sqlite.errors import Unusable
-    from pylon_to_sqlite.file import columns_in
+    from pylon_to_sqlite.file import new_fields_in
     from pylon_to_sqlite.privacy import excludable
 
     if not exclude and not include:
         return [[], []]
-    found = columns_in(db)
+    found = new_fields_in(db)
     try:
         chosen = [[excludable(name, found) for name in names] for names in (exclude, include)]
     except Unusable as error:

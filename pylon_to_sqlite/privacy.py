@@ -4,106 +4,35 @@ All rows pass here on their way to SQL, whoever asked for them: what is left out
 table, no index and no log.
 """
 
-import hmac
-import html
-import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from hashlib import sha256
-from typing import Any
+from functools import cache, cached_property, lru_cache
 
-from pylon_to_sqlite.errors import Unexpected, Unusable
+from pylon_to_sqlite.errors import Unusable
+from pylon_to_sqlite.pseudonyms import Pseudonyms
 from pylon_to_sqlite.rows import Reference, Row, Rows
 from pylon_to_sqlite.schema import TABLES
 from pylon_to_sqlite.stream import Stream
 from pylon_to_sqlite.streams import BY_NAME, STREAMS
-from pylon_to_sqlite.text import text_of
-from pylon_to_sqlite.values import Value, as_json
 
 # Beside messages, what may be private words or files and does not say so: an issue names the files
 # of its notes with all others, and a note's thread has the name that the team gave it.
 PRIVATE = frozenset(("issues.attachment_urls", "issue_threads.name"))
 
+# Fields that nobody knows yet, of issues and of what they hold, that may repeat a note's words; and
+# a thread's, whatever they are called.
+_MAYBE_NOTES: Mapping[str, re.Pattern[str]] = {
+    **dict.fromkeys(("issues", "issue_child_issues"), re.compile("body|message|note|attachment")),
+    "issue_threads": re.compile(""),
+}
+# What records that are only referred to tell of their own notes.
+_OF_REFERRED: Mapping[str, frozenset[str]] = {"issues": frozenset(("body_html", "body_text"))}
+
 # What the mirror needs beside keys and times, to ask for the right things and to leave out others.
 _NEEDED = frozenset(
     ("issues.type", "issues.requester_id", "issue_messages.is_private", "issue_messages.timestamp")
 )
-
-# No address can be delivered to there, by RFC 2606.
-DOMAIN = "pseudonym.invalid"
-_DOT = r"(?:\.|%2[Ee]|&#0*46;|&#[xX]0*2[eE];|&period;)"
-# Linear, whatever is searched: a run of signs that an address may have begins in one place.
-_ADDRESS = re.compile(
-    r"(?<![\w.+'-])(?P<before>(?<=%)[0-9A-Fa-f]{2})?(?P<local>[\w.+'-]+)"
-    r"(?P<at>@|%40|&#0*64;|&#[xX]0*40;|&commat;)"
-    rf"(?P<domain>[\w-]+(?:{_DOT}[\w-]+)+)"
-)
-_SIGNS = ("@", "%40", "&")
-_OURS = re.compile(r"[0-9a-f]{16}")
-
-
-@dataclass(frozen=True)
-class Pseudonyms:
-    """Names in place of addresses: the same for the same address, as long as the `key` is."""
-
-    key: bytes
-
-    @property
-    def fingerprint(self) -> str:
-        """What tells this key from others, and not what it is."""
-        return self._hash("pylon-to-sqlite")
-
-    def text(self, value: str) -> str:
-        """`value` with each address in it replaced."""
-        if not any(sign in value for sign in _SIGNS):
-            return value
-        return _ADDRESS.sub(self._replaced, value)
-
-    def html(self, value: str) -> str:
-        """HTML with each address in it replaced. Where markup breaks one in two, which a reader
-        would not see, all of it gives way to its text."""
-        replaced = self.text(value)
-        if any(sign in replaced for sign in _SIGNS):
-            words = text_of(replaced)
-            if (plain := self.text(words)) != words:
-                return "<br>".join(html.escape(plain, quote=False).split("\n"))
-        return replaced
-
-    def all(self, value: Any) -> Any:
-        """A value of JSON with each address in it replaced, in names too."""
-        if isinstance(value, str):
-            return self.text(value)
-        if isinstance(value, list):
-            return [self.all(one) for one in value]
-        if isinstance(value, dict):
-            return {self.text(name): self.all(one) for name, one in value.items()}
-        return value
-
-    def stored(self, kind: str, value: Value) -> Value:
-        """What a column of this kind holds, with each address in it replaced."""
-        if not isinstance(value, str) or not any(sign in value for sign in _SIGNS):
-            return value
-        if value[:1] in ("[", "{"):
-            # In JSON a sign before an address may be half of another.
-            try:
-                return as_json(self.all(json.loads(value)))
-            except (ValueError, RecursionError, Unexpected):
-                pass
-        return self.html(value) if kind == "html" else self.text(value)
-
-    def _replaced(self, match: re.Match[str]) -> str:
-        local, at, domain = match["local"], match["at"], match["domain"]
-        address = local.lstrip("'.+-")
-        if not address or (domain == DOMAIN and _OURS.fullmatch(address)):
-            return match.group()
-        host = re.sub(_DOT, ".", domain)
-        before = (match["before"] or "") + local[: len(local) - len(address)]
-        return f"{before}{self._hash(f'{address}@{host}'.lower())}{at}{DOMAIN}"
-
-    def _hash(self, words: str) -> str:
-        return hmac.new(self.key, words.encode(), sha256).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -120,10 +49,19 @@ class Privacy:
         """Whether all is written as it comes."""
         return self == Privacy()
 
-    @property
+    @cached_property
     def withheld(self) -> frozenset[str]:
         """The columns and lists that are left out, whatever they hold."""
         return self.excluded | PRIVATE if self.public_only else self.excluded
+
+    def hides(self, table: str, column: str) -> bool:
+        """Whether a column is left out, whatever it holds: one that is named so, and fields that
+        nobody knew which are called nearly so (contacts.Email, contacts.email_)."""
+        return _is_hidden(self.withheld, self.public_only, table, column)
+
+    def words(self, said: str) -> str:
+        """What may be written of a sentence that is in no record."""
+        return self.pseudonyms.text(said) if self.pseudonyms else said
 
     def of(self, stream: Stream, rows: Rows) -> Rows:
         """What may be written of a record's rows. Of messages, all are taken for public."""
@@ -139,23 +77,28 @@ class Privacy:
             for link in stream.links
         }
         references = [
-            Reference(one.table, self._row(one.table, one.row))
+            Reference(one.table, self._referred(one))
             for one in self._named(stream, row, links, rows.references)
         ]
         drift = [one for one in rows.drift if f"{one.table}.{one.column}" not in self.withheld]
         return Rows(row, links, references, drift)
 
     def _row(self, table: str, row: Row) -> Row:
-        withheld, kinds, pseudonyms = self.withheld, kinds_of(table), self.pseudonyms
-        kept = {
-            name: value for name, value in row.items() if f"{table}.{name.lower()}" not in withheld
-        }
+        kinds, pseudonyms = kinds_of(table), self.pseudonyms
+        kept = {name: value for name, value in row.items() if not self.hides(table, name)}
         if pseudonyms is None:
             return kept
         return {
-            name: pseudonyms.stored(kind, value) if (kind := kinds.get(name, "text")) else value
+            (name if name in kinds else pseudonyms.text(name)): (
+                pseudonyms.stored(kind, value) if (kind := kinds.get(name, "html")) else value
+            )
             for name, value in kept.items()
         }
+
+    def _referred(self, reference: Reference) -> Row:
+        row = self._row(*reference)
+        notes = _OF_REFERRED.get(reference.table, frozenset()) if self.public_only else ()
+        return {name: value for name, value in row.items() if name not in notes}
 
     def _named(
         self,
@@ -193,6 +136,20 @@ def kinds_of(table: str) -> Mapping[str, str]:
     }
 
 
+@lru_cache(maxsize=10_000)
+def _is_hidden(withheld: frozenset[str], public_only: bool, table: str, column: str) -> bool:
+    if column in kinds_of(table):
+        return f"{table}.{column}" in withheld
+    called = _called(column)
+    may_be_note = public_only and table in _MAYBE_NOTES and _MAYBE_NOTES[table].search(called)
+    return bool(may_be_note) or f"{table}.{called}" in {_called(name) for name in withheld}
+
+
+def _called(column: str) -> str:
+    """The name of a field, however it is written, and whatever was added where that was taken."""
+    return column.lower().rstrip("_")
+
+
 def is_public(row: Row) -> bool:
     """Whether Pylon says of a message that the customer saw it."""
     return type(row.get("is_private")) is int and row["is_private"] == 0
@@ -200,7 +157,8 @@ def is_public(row: Row) -> bool:
 
 def excludable(name: str, found: Mapping[str, Collection[str]]) -> str:
     """`name`, a table and a column or list of it, as it is kept. `found` are the columns that a
-    file has. Raises Unusable for what there is not, or what the mirror cannot be without."""
+    file has for fields nobody knew. Raises Unusable for what there is not, or what the mirror
+    cannot be without."""
     table, _, field = name.strip().lower().partition(".")
     known = TABLES.get(table)
     if known is None or known.source is None:

@@ -10,9 +10,9 @@ from pylon_to_sqlite.plan import moment
 from pylon_to_sqlite.schema import FULL_TEXT
 from pylon_to_sqlite.transactions import Transactions
 
-# What `_pylon_unpurged` names beside indexes: that records were erased, and that nothing is left
-# to do but to write the file anew.
-ERASED, FILE = "erased", "file"
+# What `_pylon_unpurged` names beside indexes: that records were erased, that nothing is left to do
+# but to write the file anew, and that a program reads the file as it was before that was done.
+ERASED, FILE, READ = "erased", "file", "read"
 # A message does not change unless somebody takes words back.
 URGENT = {ERASED, index_of("issue_messages")}
 # Names and titles change every day, and a large file takes its time.
@@ -30,6 +30,7 @@ def purge(db: Database, transactions: Transactions, now: str) -> str:
     its pages until it is truncated.
     """
     names = {row[0] for row in db.execute("SELECT name FROM _pylon_unpurged")}
+    is_urgent = bool(names & {*URGENT, READ})
     for index in sorted(names & set(map(index_of, FULL_TEXT))):
         with transactions.one():
             db.execute(f"INSERT INTO {index}({index}) VALUES ('optimize')")
@@ -40,7 +41,7 @@ def purge(db: Database, transactions: Transactions, now: str) -> str:
             return str(error)
         names = set()
     is_busy, _, _ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    left = {FILE} if names or is_busy else set()
+    left = {READ} if is_busy and is_urgent else {FILE} if names - {READ} or is_busy else set()
     if left != {row[0] for row in db.execute("SELECT name FROM _pylon_unpurged")}:
         with transactions.one():
             db.execute("DELETE FROM _pylon_unpurged")

@@ -18,7 +18,7 @@ from pylon_to_sqlite.errors import MoreToDo, Unauthorized, Unavailable, Unusable
 from pylon_to_sqlite.further_streams import CUSTOM_OBJECTS
 from pylon_to_sqlite.gather import Gathered, Gathering, Remembering
 from pylon_to_sqlite.plan import iso
-from pylon_to_sqlite.privacy import Pseudonyms
+from pylon_to_sqlite.pseudonyms import Pseudonyms
 from pylon_to_sqlite.reading import Progress, Reading, Result, ignore
 from pylon_to_sqlite.reconcile import Compared
 from pylon_to_sqlite.rows import Drift
@@ -76,6 +76,10 @@ class Wishes:
         what = (self.names, self.skip, self.custom_objects, self.issue_type)
         chosen = known.with_wishes(*what, everything=self.everything)
         return chosen.with_privacy(self.public_only, self.exclude, self.include)
+
+    def wants_pseudonyms(self, known: Choice) -> bool:
+        """Whether addresses are replaced from now on."""
+        return bool(known.pseudonyms) if self.pseudonymize is None else self.pseudonymize
 
     def doubted_since(self, now: float) -> str | None:
         """Since when there were messages in conversations that are to be read again; None where
@@ -168,6 +172,8 @@ def mirror(
             with closing(Store(str(path), patience)) as store:
                 store.prepare(client.wall(), organization_id=me.id, organization_name=me.name)
                 chosen = _hold_to(path, store, wished, client.wall())
+                # Pylon's words go into the file too, and onto the terminal.
+                client.hide = store.privacy.words
                 outcome = _run(store, client, wished, me, *chosen, on_progress, on_result)
             is_there()
             return outcome
@@ -245,7 +251,7 @@ def _hold_to(path: Path, store: Store, wishes: Wishes, now: str) -> tuple[Choice
     where that is not possible; then all stays as it was."""
     known = store.memory.choice()
     choice = wishes.choice(known)
-    wants = bool(known.pseudonyms) if wishes.pseudonymize is None else wishes.pseudonymize
+    wants = wishes.wants_pseudonyms(known)
     pseudonyms = file.key_beside(path, known.pseudonyms) if wants else None
     choice = replace(choice, pseudonyms=pseudonyms.fingerprint if pseudonyms else "")
     # Which key it was does not matter: what they stand for cannot be told from pseudonyms.

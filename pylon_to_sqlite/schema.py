@@ -215,8 +215,8 @@ BOOKKEEPING: Mapping[str, str] = {
         PRIMARY KEY (stream, key)
     """,
     # Where private notes are left out: for which state of an issue its messages have told whether
-    # its body is public, whether it is for sure, and whether a body that came is awaited again when
-    # they will have.
+    # its body is public, whether it is for sure (1; -1: a note may have been it), and whether a
+    # body that came is awaited again when they will have.
     "_pylon_bodies": """
         issue TEXT PRIMARY KEY,
         judged_for TEXT,

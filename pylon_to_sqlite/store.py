@@ -2,8 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Callable, Collection, Iterator, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from sqlite_utils import Database
@@ -13,25 +12,21 @@ from pylon_to_sqlite.attachments import Attachments
 from pylon_to_sqlite.choice import Choice
 from pylon_to_sqlite.erase import erase
 from pylon_to_sqlite.forgotten import Forgotten
+from pylon_to_sqlite.holding import Holding
 from pylon_to_sqlite.layout import lay_out
 from pylon_to_sqlite.memory import Memory
-from pylon_to_sqlite.plan import Checkpoint, Window, iso, moment, read_again_at
+from pylon_to_sqlite.plan import Checkpoint, Window, read_again_at
 from pylon_to_sqlite.privacy import OPEN, Privacy
 from pylon_to_sqlite.purge import FILE, purge
 from pylon_to_sqlite.rows import Drift, Rows
 from pylon_to_sqlite.runs import Counts, Runs
 from pylon_to_sqlite.schema import TABLES, VERSION, live
-from pylon_to_sqlite.stale import DOUBTED, Parent, count_stale, stale
+from pylon_to_sqlite.stale import DOUBTED, Parent
 from pylon_to_sqlite.stream import Stream
 from pylon_to_sqlite.support_streams import ISSUE_MESSAGES, ISSUES
 from pylon_to_sqlite.tables import Tables
 from pylon_to_sqlite.transactions import BUSY_SECONDS, NOTICE, Transactions
 from pylon_to_sqlite.withdraw import Withdrawn, read_again, returning, withdraw
-
-BEFORE_PYLON = "2015-01-01T00:00:00Z"
-# Issues can be imported from elsewhere.
-BEFORE_ALL = "2000-01-01T00:00:00Z"
-_IS_TIME = "created_at > ? AND created_at LIKE '____-__-__T%' AND datetime(created_at) IS NOT NULL"
 
 
 def _newest(stream: Stream, batch: Sequence[Rows]) -> list[Rows]:
@@ -45,7 +40,7 @@ def _newest(stream: Stream, batch: Sequence[Rows]) -> list[Rows]:
     return list(found.values())
 
 
-class Store:
+class Store(Holding):
     """The mirror in one SQLite file, opened for writing."""
 
     def __init__(self, path: str, patience: float = BUSY_SECONDS) -> None:
@@ -96,8 +91,10 @@ class Store:
             found = withdraw(self.db, before, privacy, now, remove)
             read_again(self.db, self.memory, before, privacy)
             self.memory.note_choice(choice)
+            self._returning = returning(self.db, self.memory)
         self.privacy = privacy
-        self._returning = returning(self.db, self.memory)
+        # Columns may have other names.
+        self.tables.forget_types()
         return found
 
     def commit(
@@ -111,15 +108,6 @@ class Store:
                 tombstones.found(self.db, stream, keys)
             self.memory.note(stream, checkpoint)
         return counts
-
-    def unlisted(self, stream: Stream, before: str) -> list[str]:
-        """Keys to look up by id, but for those that were asked for since `before`."""
-        return unlisted.unlisted(self.db, stream, before)
-
-    def is_placeholder(self, stream: Stream, key: str) -> bool:
-        """Whether the record of this key is only known by reference."""
-        row = self._one(f"SELECT placeholder FROM {stream.name} WHERE id = ?", key)
-        return row is None or bool(row[0])
 
     def commit_one(self, stream: Stream, rows: Rows, now: str) -> Counts:
         """A record that was asked for by its id."""
@@ -208,75 +196,10 @@ class Store:
             attachments.derive_gone(self.db, now)
         return gone
 
-    def has(self, stream: Stream, part: str | None) -> bool:
-        """Whether there are live rows of the stream, or of this part of it: a parent's children,
-        or those that one value of its parameter asks for."""
-        of_part = "1" if part is None else f"{stream.part_column} = :part"
-        found = self.db.execute(
-            f"SELECT 1 FROM {stream.name} WHERE {of_part} AND {live(TABLES[stream.name])} LIMIT 1",
-            {"part": part},
-        )
-        return found.fetchone() is not None
-
-    def had(self, stream: Stream, part: str) -> bool:
-        """Whether there ever were rows of this part of the stream."""
-        sql = f"SELECT 1 FROM {stream.name} WHERE {stream.part_column} = ? LIMIT 1"
-        return self._one(sql, part) is not None
-
     def forget_children(self, stream: Stream, parent: str) -> None:
         """Children that could not be read are stale until they are, whatever was read before."""
         with self.transactions.one():
             self._forget_children(stream, parent)
-
-    def parents(self, stream: Stream) -> list[str]:
-        """Keys of the live rows of a stream, in order."""
-        found = self.db.execute(
-            f"SELECT id FROM {stream.name} WHERE {live(TABLES[stream.name])} ORDER BY id"
-        )
-        return [row[0] for row in found]
-
-    def newest(self, stream: Stream, most: int, but: str) -> list[str]:
-        """Keys of the live rows that changed last, without the one."""
-        found = self.db.execute(
-            f"SELECT id FROM {stream.name} WHERE {live(TABLES[stream.name])} AND id <> ?"
-            " ORDER BY updated_at DESC, id LIMIT ?",
-            [but, most],
-        )
-        return [row[0] for row in found]
-
-    def other_owner(self, stream: Stream, parent: str) -> str | None:
-        """The key of another parent that has live children of this stream, if there is one."""
-        row = self._one(
-            f"SELECT {stream.owner} FROM {stream.name} WHERE {stream.owner} <> ?"
-            f" AND {live(TABLES[stream.name])} LIMIT 1",
-            parent,
-        )
-        return row and str(row[0])
-
-    def stale(self, stream: Stream, now: str, full: str | None) -> Iterator[Parent]:
-        """Parents whose children must be read, newest first, each once. It may be written to
-        while this goes on: what is read meanwhile is not given again."""
-        return stale(self.db, stream, now, full)
-
-    def count_stale(self, stream: Stream, now: str, full: str | None = None) -> int:
-        """How many parents' children must be read."""
-        return count_stale(self.db, stream, now, full)
-
-    def earliest(self) -> str:
-        """A time before anything in the workspace can have been written: two years (for what was
-        imported) before its oldest account, or before there was Pylon."""
-        sql = f"SELECT min(created_at) FROM accounts WHERE {_IS_TIME}"
-        row = self._one(sql, BEFORE_PYLON)
-        if row[0] is None:
-            return BEFORE_PYLON
-        return max(iso(moment(row[0]) - timedelta(days=730)), BEFORE_PYLON)
-
-    def oldest_issue(self) -> str | None:
-        """When the first issue was created that is or was here."""
-        # Nobody had one before: an earlier time is none, such as year 1.
-        sql = f"SELECT min(created_at) FROM issues WHERE {_IS_TIME} AND placeholder = 0"
-        row = self._one(sql, BEFORE_ALL)
-        return str(row[0]) if row[0] else None
 
     def commit_compared(self, batch: Sequence[Rows], now: str) -> Counts:
         """Issues as a list gave them, where they differ from what is here; but not what is newer
@@ -324,10 +247,6 @@ class Store:
                 f" AND parent IN ({DOUBTED})",
                 {"stream": stream.name, "since": since, "now": now},
             )
-
-    def awaited(self) -> list[tuple[str, str | None]]:
-        """Issues whose bodies may be written by now: their keys and when they were created."""
-        return issue_bodies.awaited(self.db)
 
     def erase(self, until: str, now: str) -> int:
         """Erase the records for good that were marked up to that time; gives how many."""
@@ -402,6 +321,3 @@ class Store:
         self.db.execute(
             "DELETE FROM _pylon_children WHERE stream = ? AND parent = ?", [stream.name, parent]
         )
-
-    def _one(self, sql: str, *params: Any) -> Any:
-        return self.db.execute(sql, list(params)).fetchone()

@@ -1,25 +1,30 @@
 """A file that holds more than its user wants by now, or wants more than it holds, after a choice of
 what is left out: taken out for good, or read again."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from sqlite3 import Connection
 
 from sqlite_utils import Database
 
 from pylon_to_sqlite import attachments, issue_bodies
+from pylon_to_sqlite.drift import added
 from pylon_to_sqlite.history import WATCHED
 from pylon_to_sqlite.layout import columns_of, quoted
 from pylon_to_sqlite.memory import Memory
 from pylon_to_sqlite.plan import restarted
-from pylon_to_sqlite.privacy import Privacy, Pseudonyms, kinds_of
+from pylon_to_sqlite.privacy import Privacy, kinds_of
+from pylon_to_sqlite.pseudonyms import SIGNS, Pseudonyms
 from pylon_to_sqlite.purge import ERASED
 from pylon_to_sqlite.schema import TABLES
 from pylon_to_sqlite.stream import Link, Stream
 from pylon_to_sqlite.streams import STREAMS
 from pylon_to_sqlite.support_streams import ISSUE_MESSAGES, ISSUE_THREADS, ISSUES
 
-# What the change log calls a list.
-_NOTED_AS = {"custom_fields": "priority"}
+# What the change log calls what is not called so among the columns of issues.
+_NOTED_AS = {"issues.custom_fields": "priority", "issue_custom_fields.value": "priority"}
+# SQLite's functions take no more than a hundred values.
+AT_ONCE = 90
 # Words that the mirror writes down itself, beside the tables of streams.
 _NOTES = (
     *(("_pylon_runs", "error"), ("_pylon_run_streams", "error"), ("attachments", "error")),
@@ -54,10 +59,22 @@ def withdraw(
 ) -> Withdrawn:
     """Take out of the file what it is no longer to hold. `remove` removes downloaded contents that
     are nobody's any more by their names, and may raise, before anything is committed."""
-    found = Withdrawn()
     had = _paths(db)
-    for name in sorted(after.withheld - before.withheld):
-        found.values += _empty(db, name, now)
+    if after.public_only and not before.public_only:
+        issue_bodies.recall(db)
+    found = clear(db, before, after, now)
+    if lost := had - _paths(db):
+        remove(lost)
+        found.files = len(lost)
+    return found
+
+
+def clear(db: Database, before: Privacy, after: Privacy, now: str) -> Withdrawn:
+    """Take out of the tables what `after` leaves out and `before` did not."""
+    found = Withdrawn()
+    for table in TABLES:
+        found.values += _empty(db, table, before, after, now)
+    found.values += _unnote(db, after.withheld - before.withheld)
     if after.public_only and not before.public_only:
         found.notes, found.bodies = issue_bodies.close(db, now)
     if after.pseudonyms and not before.pseudonyms:
@@ -65,34 +82,54 @@ def withdraw(
     if found != Withdrawn():
         db.execute("INSERT OR IGNORE INTO _pylon_unpurged VALUES (?)", [ERASED])
         attachments.derive_all(db, now)
-    if lost := had - _paths(db):
-        remove(lost)
-        found.files = len(lost)
     return found
+
+
+def left_in(connection: Connection, privacy: Privacy) -> Iterator[str]:
+    """What a file holds that is to be left out of it, in words and numbers. Writes nothing."""
+    db = Database(connection)
+    if privacy.public_only:
+        notes, of_issues = issue_bodies.count_open(db)
+        for number, kind in ((notes, "private notes"), (of_issues, "bodies that may be such")):
+            if number:
+                yield f"{number:,} {kind}"
+    for table, known in TABLES.items():
+        for name in filter(lambda one: privacy.hides(table, one), _ours(db, table)):
+            if number := db.execute(f"SELECT count({quoted(name)}) FROM {table}").fetchone()[0]:
+                yield f"{number:,} values of {table}.{name}"
+        for link in known.source.links if isinstance(known.source, Stream) else ():
+            is_hidden = f"{table}.{link.path}" in privacy.withheld
+            rows = f"SELECT count(*) FROM {link.table}"
+            if is_hidden and (number := db.execute(rows).fetchone()[0]):
+                yield f"{number:,} values of {table}.{link.path}"
+    if privacy.pseudonyms and (number := _count_addresses(db, privacy.pseudonyms)):
+        yield f"{number:,} values with e-mail addresses"
 
 
 def returning(db: Database, memory: Memory) -> set[str]:
     """What issues have not been read again for since it was taken in again: nobody knows what it
     was meanwhile."""
     row = db.execute("SELECT value FROM _pylon_meta WHERE key = 'returning'").fetchone()
-    is_over = row and memory.checkpoint(ISSUES).watermark
-    return {*row[0].split(",")} if row and not is_over else set()
+    if row and memory.checkpoint(ISSUES).watermark:
+        db.execute("DELETE FROM _pylon_meta WHERE key = 'returning'")
+        return set()
+    return {*row[0].split(",")} if row else set()
 
 
 def read_again(db: Database, memory: Memory, before: Privacy, after: Privacy) -> None:
     """Have all read again that the file is to hold from now on and has not been written."""
-    names = [name.partition(".")[::2] for name in before.withheld - after.withheld]
-    streams = {_stream_of(table) for table, _ in names}
-    fields = {field for table, field in names if table == ISSUES.name}
+    names = before.withheld - after.withheld
+    streams = {_stream_of(name.partition(".")[0]) for name in names}
+    columns = {*_noted(names)}
     if before.public_only and not after.public_only:
         streams |= {ISSUES, ISSUE_MESSAGES, ISSUE_THREADS}
         db.execute("DELETE FROM _pylon_bodies")
     if before.pseudonyms and not after.pseudonyms:
         streams |= {*STREAMS}
-        fields |= {"tags", "custom_fields"}
-    if watched := sorted({_NOTED_AS.get(name, name) for name in fields} & {*WATCHED}):
+        columns |= {"tags", "priority"}
+    if columns:
         sql = "INSERT OR REPLACE INTO _pylon_meta VALUES ('returning', ?)"
-        db.execute(sql, [",".join(watched)])
+        db.execute(sql, [",".join(sorted(columns | returning(db, memory)))])
     for stream in streams:
         if stream.is_by_staleness:
             db.execute("DELETE FROM _pylon_children WHERE stream = ?", [stream.name])
@@ -108,35 +145,90 @@ def _stream_of(table: str) -> Stream:
     return source
 
 
-def _empty(db: Database, name: str, now: str) -> int:
-    """Leave nothing of a column, or of a list; gives how many values it was."""
-    table, _, field = name.partition(".")
-    emptied = 0
-    source = TABLES[table].source
+def _empty(db: Database, table: str, before: Privacy, after: Privacy, now: str) -> int:
+    """Leave nothing of the columns and lists of a table that are left out from now on; gives how
+    many values it was. Columns that the user has added stay."""
+    source, emptied = TABLES[table].source, 0
     stamp = ", synced_at = :now" if isinstance(source, Stream) else ""
-    for column in map(quoted, columns_of(db, table)):
-        if column.lower() == quoted(field):
-            sql = f"UPDATE {table} SET {column} = NULL{stamp} WHERE {column} IS NOT NULL"
-            emptied += db.execute(sql, {"now": now}).rowcount
+    columns = [
+        quoted(name)
+        for name in _ours(db, table)
+        if after.hides(table, name) and not before.hides(table, name)
+    ]
+    for start in range(0, len(columns), AT_ONCE):
+        some = columns[start : start + AT_ONCE]
+        counts = ", ".join(f"count({name})" for name in some)
+        if filled := sum(db.execute(f"SELECT {counts} FROM {table}").fetchone()):
+            sets = ", ".join(f"{name} = NULL" for name in some)
+            holds = f"coalesce({', '.join(some)}, NULL) IS NOT NULL"
+            db.execute(f"UPDATE {table} SET {sets}{stamp} WHERE {holds}", {"now": now})
+            emptied += filled
     for link in source.links if isinstance(source, Stream) else ():
-        if link.path == field:
+        if f"{table}.{link.path}" in after.withheld - before.withheld:
             emptied += db.execute(f"DELETE FROM {link.table}").rowcount
-    if table == ISSUES.name:
-        sql = 'DELETE FROM issue_changes WHERE "column" = ?'
-        emptied += db.execute(sql, [_NOTED_AS.get(field, field)]).rowcount
     return emptied
+
+
+def _unnote(db: Database, names: Collection[str]) -> int:
+    """Leave nothing of them in the change log; gives how many changes it was."""
+    sql = 'DELETE FROM issue_changes WHERE "column" = ?'
+    return sum(db.execute(sql, [column]).rowcount for column in _noted(names))
+
+
+def _noted(names: Collection[str]) -> set[str]:
+    """What the change log calls these columns and lists, as far as it has them."""
+    of_issues = {name.removeprefix(f"{ISSUES.name}."): name for name in names}
+    return {_NOTED_AS.get(name, column) for column, name in of_issues.items()} & {*WATCHED}
+
+
+def _ours(db: Database, table: str) -> list[str]:
+    """The columns of a table that records fill, as far as it has them: not the user's own."""
+    ours = {*kinds_of(table), *added(db, table)}
+    return [name for name in columns_of(db, table) if name in ours]
 
 
 def _replace(db: Database, pseudonyms: Pseudonyms, now: str) -> int:
     """Put pseudonyms in place of all addresses; gives how many values that changed."""
+    for table in TABLES:
+        _rename(db, table, pseudonyms)
+    return sum(_replace_in(db, *place, now) for place in _places(db, pseudonyms))
+
+
+def _count_addresses(db: Database, pseudonyms: Pseudonyms) -> int:
+    """How many values have addresses in them; which pseudonyms these would get does not matter."""
+    return sum(
+        db.execute(
+            f"SELECT count(*) FROM {table} WHERE {_has_address(name)}", {"kind": kind}
+        ).fetchone()[0]
+        for table, name, kind in _places(db, pseudonyms)
+    )
+
+
+def _places(db: Database, pseudonyms: Pseudonyms) -> list[tuple[str, str, str]]:
+    """Where there may be addresses: tables, their columns, and the kinds of these."""
     db.conn.create_function("_pseudonym", 2, pseudonyms.stored, deterministic=True)
     places = [(table, name, "text") for table, name in _NOTES]
     for table, known in TABLES.items():
         if known.source is not None:
             kinds = kinds_of(table)
-            kept = ((name, kinds.get(name, "text")) for name in columns_of(db, table))
+            kept = ((name, kinds.get(name, "html")) for name in _ours(db, table))
             places += [(table, name, kind) for name, kind in kept if kind]
-    return sum(_replace_in(db, *place, now) for place in places)
+    return places
+
+
+def _has_address(name: str) -> str:
+    column = quoted(name)
+    may_have = " OR ".join(f"instr({column}, '{sign}')" for sign in SIGNS)
+    return f"({may_have}) AND _pseudonym(:kind, {column}) IS NOT {column}"
+
+
+def _rename(db: Database, table: str, pseudonyms: Pseudonyms) -> None:
+    """The names of new fields may hold addresses too."""
+    for name in added(db, table):
+        if (renamed := pseudonyms.text(name)) != name:
+            db.execute(f"ALTER TABLE {table} RENAME COLUMN {quoted(name)} TO {quoted(renamed)}")
+            note = 'UPDATE _pylon_fields SET "column" = ? WHERE "table" = ? AND "column" = ?'
+            db.execute(note, [renamed, table, name])
 
 
 def _replace_in(db: Database, table: str, name: str, kind: str, now: str) -> int:
@@ -146,8 +238,7 @@ def _replace_in(db: Database, table: str, name: str, kind: str, now: str) -> int
     return db.execute(
         f"UPDATE {'' if is_record else 'OR REPLACE '}{table}"
         f" SET {column} = _pseudonym(:kind, {column}){', synced_at = :now' if is_record else ''}"
-        f" WHERE (instr({column}, '@') OR instr({column}, '%40') OR instr({column}, '&'))"
-        f" AND _pseudonym(:kind, {column}) IS NOT {column}",
+        f" WHERE {_has_address(name)}",
         {"kind": kind, "now": now},
     ).rowcount
 

@@ -15,7 +15,7 @@ NAME = PACKAGE.name
 # What the writer is made of, which speaks SQL.
 SQL = (
     "attachments",
-    *("drift", "erase", "forget", "forgotten", "history", "issue_bodies", "layout"),
+    *("drift", "erase", "forget", "forgotten", "history", "holding", "issue_bodies", "layout"),
     *("memory", "migrations"),
     *("purge", "requesters", "runs", "stale", "subjects", "tables", "tombstones"),
     *("transactions", "unlisted", "withdraw"),
@@ -37,7 +37,8 @@ FLOORS = (
     SQL,
     (
         *("choice", "plan", "rows", "limits", "address", "reach", "full_text", "endings"),
-        *("belonging", "decoding", "exchange", "mentions", "privacy", "secrecy", "views"),
+        *("belonging", "decoding", "exchange", "mentions", "privacy", "pseudonyms", "secrecy"),
+        "views",
     ),
     (
         *("schema", "streams", "support_streams", "further_streams", "optional_streams", "stream"),
@@ -104,9 +105,12 @@ BESIDE = {
     ("walks", "reading"),
     ("choice", "plan"),
     ("choice", "privacy"),
+    ("choice", "pseudonyms"),
+    ("privacy", "pseudonyms"),
     ("privacy", "rows"),
     ("issue_bodies", "purge"),
     ("issue_bodies", "stale"),
+    ("withdraw", "drift"),
     ("withdraw", "attachments"),
     ("withdraw", "issue_bodies"),
     ("withdraw", "history"),
@@ -114,6 +118,9 @@ BESIDE = {
     ("withdraw", "memory"),
     ("withdraw", "purge"),
     ("unlisted", "tombstones"),
+    ("holding", "issue_bodies"),
+    ("holding", "stale"),
+    ("holding", "unlisted"),
     ("sync", "withheld"),
     ("withheld", "reading"),
     ("plan", "exchange"),
@@ -160,7 +167,7 @@ OUTSIDE = {
     "sqlite_utils": {*SQL, "store"} - {"transactions"},
     "sqlite3": {
         *("file", "forgetting", "purge", "run", "status", "store", "transactions"),
-        *("backup", "doctor", "examine", "full_text", "endings", "mend", "readable"),
+        *("backup", "doctor", "examine", "full_text", "endings", "mend", "readable", "withdraw"),
     },
     "click": {
         *("cli", "connecting", "download_options", "exits", "opening", "options"),

@@ -20,7 +20,8 @@ from oracle import differences
 
 from pylon_to_sqlite.cli import cli
 from pylon_to_sqlite.errors import Unusable
-from pylon_to_sqlite.privacy import DOMAIN, Pseudonyms, excludable
+from pylon_to_sqlite.privacy import excludable
+from pylon_to_sqlite.pseudonyms import DOMAIN, Pseudonyms
 from pylon_to_sqlite.sandbox.api import Api
 from pylon_to_sqlite.sandbox.server import SandboxTransport
 from pylon_to_sqlite.schema import TABLES

@@ -22,7 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mirroring import TOKEN, errors, live, rows, sync
 
-from pylon_to_sqlite import bodies
+from pylon_to_sqlite import decoding
 from pylon_to_sqlite.address import US
 from pylon_to_sqlite.cli import cli
 from pylon_to_sqlite.client import Client
@@ -80,7 +80,7 @@ def test_a_bomb_costs_no_more_than_its_bounds(clock: FakeClock, unit: bytes) -> 
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert len(asked) == 1
-    assert peak < 4 * bodies.bounds_of(1).size
+    assert peak < 4 * decoding.bounds_of(1).size
 
 
 @pytest.mark.parametrize("encoding", ["br", "zstd", "deflate", "gzip, gzip", "\x1b[31m"])
