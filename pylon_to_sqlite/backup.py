@@ -9,11 +9,11 @@ import os
 import re
 import sqlite3
 import stat
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
+from secrets import token_hex
 
 from pylon_to_sqlite import file
 from pylon_to_sqlite.errors import Unavailable, Unusable
@@ -23,7 +23,7 @@ from pylon_to_sqlite.schema import FULL_TEXT
 # What a copy is called until it is whole. One that nobody has written to for so many seconds was
 # left by a process that was killed, and may be as large as the mirror.
 SUFFIX = ".pylon-copy"
-PARTS = re.compile(rf"\..+\.[a-z0-9_]{{8}}{re.escape(SUFFIX)}(-journal)?")
+PARTS = re.compile(rf"\..+\.[0-9a-f]{{8}}{re.escape(SUFFIX)}(-journal)?")
 ABANDONED = 12 * 3600.0
 # What SQLite or a sync keeps beside a file, under its name.
 BESIDE = ("-wal", "-journal", "-shm", ".lock")
@@ -99,13 +99,14 @@ def _remove_abandoned(directory: Path) -> None:
 @contextmanager
 def _beside(whole: Path) -> Iterator[Path]:
     """A new file in the same directory, for its owner only, gone at the end if it still is one."""
-    handle, name = tempfile.mkstemp(prefix=f".{whole.name}.", suffix=SUFFIX, dir=whole.parent)
-    os.close(handle)
+    part = whole.with_name(f".{whole.name}.{token_hex(4)}{SUFFIX}")
     try:
-        yield Path(name)
+        # In here, for a signal can come between any two lines.
+        os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        yield part
     finally:
         for suffix in ("", "-journal"):
-            Path(f"{name}{suffix}").unlink(missing_ok=True)
+            Path(f"{part}{suffix}").unlink(missing_ok=True)
 
 
 def _copy(path: Path, part: Path) -> None:
