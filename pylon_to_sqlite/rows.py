@@ -30,6 +30,8 @@ Row = dict[str, Value]
 OURS = ("synced_at", "deleted_at", "placeholder")
 # The column, a JSON object, of fields that have no room for one each.
 OTHERS = "other_fields"
+# The column, a JSON array, of what a list tells when it names a record again.
+REPEATED = "repeated"
 _TAKEN = frozenset((*OURS, OTHERS, "rowid", "oid", "_rowid_"))
 
 # So many fields of one name, but for the case of its letters, are told apart by what people read.
@@ -235,9 +237,8 @@ def _keep(shape: _Shape, row: Row, taken: set[str], name: str, value: object, to
         told.expect(shape.table, name, USUAL["text"], value)
         row[name] = stored
         return
-    if name in row and row[name] == stored:
-        return
-    _add(row, taken, name, stored)
+    if name not in row or row[name] != stored:
+        _add(row, taken, name, stored)
 
 
 def _add(row: Row, taken: set[str], name: str, value: Value) -> None:
@@ -287,13 +288,19 @@ def _has_shape(link: Link, value: object) -> bool:
 
 def _link_rows(link: Link, row: Row, value: Any, told: _Told) -> Iterator[Row]:
     key = row[BY_NAME[link.owner.refers].key[0]]
-    seen: set[tuple[Value, ...]] = set()
+    first: dict[tuple[Value, ...], Row] = {}
+    again: dict[tuple[Value, ...], list[Row]] = {}
     for one in _link_items(link, value or [], told):
         one[link.owner.name] = key
         identity = tuple(one[name] for name in link.key)
-        if identity not in seen and None not in identity:
-            seen.add(identity)
-            yield one
+        known = first.setdefault(identity, one)
+        # A list that names one twice may tell something else of it the second time.
+        if more := {name: what for name, what in one.items() if known.get(name) != what}:
+            again.setdefault(identity, []).append(more)
+    for identity, one in first.items():
+        if more_of_it := again.get(identity):
+            one[free(REPEATED, {name.lower() for name in one})] = scalar(more_of_it)
+        yield one
 
 
 def _link_items(link: Link, value: Any, told: _Told) -> Iterator[Row]:
@@ -334,9 +341,8 @@ def _custom_field(link: Link, slug: str, field: Any, told: _Told) -> Iterator[Ro
     if field.get("slug") != slug:
         rest["slug"] = field.get("slug")
     found = [value for value in values if not is_unset(value)]
-    if not (found or all(map(is_unset, rest.values()))):
-        found = [None]
-    for value in found:
+    has_more = not all(map(is_unset, rest.values()))
+    for value in found or [None] * has_more:
         yield _flat(_shape(link), {**rest, "value": value}, told)
 
 

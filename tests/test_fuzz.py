@@ -106,7 +106,7 @@ def objects_of(*fields: str) -> st.SearchStrategy[Any]:
     names = st.sampled_from(fields) | ODD_NAMES
     return st.builds(
         lambda key, rest: {**rest, **key},
-        st.just({}) | st.fixed_dictionaries({"id": st.sampled_from("abc") | JSON}),
+        st.just({}) | st.fixed_dictionaries({"id": st.sampled_from("ab") | JSON}),
         st.dictionaries(names, JSON, max_size=3),
     )
 
@@ -121,7 +121,7 @@ def usual(source: Stream, name: str) -> st.SearchStrategy[Any]:
             if link.shape == "custom_fields":
                 return st.dictionaries(st.sampled_from(("a", "a.b", "priority")) | NAMES, FIELD)
             item = objects_of(*fields_of((link,)), *ALL_FIELDS)
-            return st.lists(item | JSON, max_size=3)
+            return st.lists(item, min_size=2, max_size=3) | st.lists(item | JSON, max_size=3)
     refers = [one.refers for one in source.columns if one.refers and f"{name}." in one.path]
     if refers:
         known = sorted({name for one in refers for name in STREAM_FIELDS[one]})

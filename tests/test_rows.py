@@ -229,6 +229,14 @@ def test_custom_fields_are_one_row_a_value(field: Any, values: list[str]) -> Non
     ]
 
 
+def test_what_a_list_tells_when_it_names_one_again_is_kept() -> None:
+    users = [{"id": "u", "mood": "good"}, {"id": "u"}, {"id": "u", "mood": "bad"}, "u"]
+    (one,) = rows_of(BY_NAME["teams"], {"id": "t", "users": users}).links["team_members"]
+    assert one == {"team_id": "t", "user_id": "u", "mood": "good", "repeated": '[{"mood": "bad"}]'}
+    (one,) = rows_of(BY_NAME["teams"], {"id": "t", "users": users[:2]}).links["team_members"]
+    assert one == {"team_id": "t", "user_id": "u", "mood": "good"}
+
+
 def test_slugs_that_sqlite_cannot_tell_apart_lose_no_value() -> None:
     record = {"id": "x", "custom_fields": {"a\x00": {"value": "1"}, "a\ufffd": {"value": "2"}}}
     found = rows_of(BY_NAME["issues"], record).links["issue_custom_fields"]
