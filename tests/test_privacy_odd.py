@@ -13,6 +13,7 @@ import httpx
 import pytest
 from conftest import FakeClock
 from desk import Desk
+from fetching import fetch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mirroring import DAY, TOKEN, die, errors, rows, sync
@@ -346,6 +347,23 @@ def test_a_dry_run_counts_what_is_to_be_read_again_and_makes_no_key(
     assert asked(public_only=False)["issue_messages"] == len(desk.issues)
     assert asked(pseudonymize=True)["issue_messages"] == 0
     assert [one.name for one in path.parent.iterdir()] == names
+
+
+def test_a_file_that_is_called_by_an_address_is_fetched_all_the_same(
+    path: Path, desk: Desk, api: Api, clock: FakeClock
+) -> None:
+    workspace = desk.workspace
+    url = workspace.add_file("for zoe@aardvark.example.txt", b"It said no.")
+    issue = workspace.open_issue(
+        title="T", body_html="<p>B</p>", requester=desk.contacts[0], attachment_urls=[url]
+    )
+    workspace.reply(issue, html="<p>See.</p>", author=desk.agents[0], file_urls=[url])
+    clock.sleep(DAY)
+    sql = "SELECT DISTINCT error, size FROM attachments WHERE issue_id = ?"
+    for options in ({"pseudonymize": True}, {}):
+        fetch(path, api, clock, **options)
+        assert rows(path, sql, [issue]) == [{"error": None, "size": 11}]
+        assert found_in(path, TRACE) == []
 
 
 def test_a_key_is_never_half_there(path: Path, desk: Desk, api: Api, clock: FakeClock) -> None:
