@@ -16,7 +16,7 @@ from types import ModuleType
 
 from benchmarks.program import progress
 
-PARTS = ("bound", "peer", "local", "reading", "pages", "upkeep")
+PARTS = ("bound", "peer", "local", "reading", "pages", "upkeep", "left_out")
 RESULTS = Path(__file__).with_name("RESULTS.md")
 
 

@@ -45,20 +45,23 @@ FILES = Stream("attachments", "files", "", (), "file_name")
 """What a run tells of them by; no stream of Pylon's."""
 
 
-def named(page: Page) -> Iterator[tuple[str, str]]:
-    """The addresses that the records of a page name, as the file holds them and as they came."""
+def named(page: Page, held: Callable[[str], str]) -> Iterator[tuple[str, str]]:
+    """The addresses that the records of a page name, as the file holds them, which has what `held`
+    leaves of them, and as they came."""
     for record in page.records:
         if isinstance(record, dict):
             for field_name in ("attachment_urls", "file_urls"):
                 for address, url in signed(record.get(field_name)):
-                    yield clean(address), url
+                    yield held(clean(address)), url
 
 
 @dataclass
 class Remembering:
-    """A source that remembers the addresses of files, with their signatures, that come by."""
+    """A source that remembers the addresses of files, with their signatures, that come by. The file
+    has what `held` leaves of an address."""
 
     source: Source
+    held: Callable[[str], str] = str
     urls: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def now(self) -> str:
@@ -75,7 +78,7 @@ class Remembering:
         return page
 
     def _see(self, issue: str, page: Page) -> None:
-        for address, url in named(page):
+        for address, url in named(page, self.held):
             is_room = len(self.urls) < MOST_REMEMBERED or (issue, address) in self.urls
             if is_room and len(url) <= LONGEST_URL:
                 self.urls[issue, address] = url
@@ -204,7 +207,7 @@ class Gathering:
         """The addresses of the issue's messages, or its own, newly signed."""
         if not file.is_of_message:
             page = yield plan.request_by_id(ISSUES, file.issue)
-            return dict(named(page))
+            return dict(named(page, self.source.held))
         found: dict[str, str] = {}
         checkpoint = Checkpoint()
         seen: set[str] = set()
@@ -212,7 +215,7 @@ class Gathering:
             request = plan.request(ISSUE_MESSAGES, checkpoint, file.issue)
             page = yield request
             plan.see(request, page, seen)
-            found.update(named(page))
+            found.update(named(page, self.source.held))
             if page.cursor is None:
                 return found
             checkpoint = plan.advance(checkpoint, page)

@@ -205,7 +205,8 @@ def _run(
     if since := wishes.doubted_since(client.clock.now()):
         _doubt_recent(store, client, streams, since)
     run = store.runs.begin(version_here(), wall())
-    source = Remembering(client) if wishes.downloads else client
+    held = store.privacy.words
+    source = Remembering(client, held) if wishes.downloads else client
     reading = Reading(source, store, wall, choice, on_progress=on_progress, on_result=on_result)
 
     def record(ending: Ending) -> None:
