@@ -6,20 +6,24 @@ import sys
 def main() -> None:
     """Run the command line. Ctrl-C ends it in a line even while it is still being loaded, and a
     signal that comes once it has ended changes nothing."""
+    import os
+    import signal
+
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.default_int_handler:
+        # At once: in the middle of an import an exception may become another, or be forgotten.
+        signal.signal(signal.SIGINT, lambda *_: (os.write(2, b"Stopped.\n"), os._exit(5)))
+    from pylon_to_sqlite.cli import cli
+    from pylon_to_sqlite.endings import MORE_TO_DO
+
+    signal.signal(signal.SIGINT, before)
     ended: SystemExit | None = None
     try:
-        from pylon_to_sqlite.cli import cli
-
         cli(prog_name="pylon-to-sqlite")
     except KeyboardInterrupt:
         sys.stderr.write("Stopped.\n")
     except SystemExit as end:
         ended = end
-    import os
-    import signal
-
-    from pylon_to_sqlite.endings import MORE_TO_DO
-
     for one in (signal.SIGINT, signal.SIGTERM):
         signal.signal(one, signal.SIG_IGN)
     if ended and ended.code != MORE_TO_DO:

@@ -154,12 +154,22 @@ def test_a_server_that_answers_one_byte_at_a_time_is_given_up_within_20_seconds(
     assert told.stderr.startswith(b"Error: GET /me: no answer")
 
 
-@pytest.mark.parametrize("raises", ["raise KeyboardInterrupt", "exec('raise KeyboardInterrupt')"])
+COMES = "__import__('signal').raise_signal(2)"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        COMES,
+        f"exec({COMES!r})",
+        f"class C:\n def __set_name__(self, *_): {COMES}\nclass D:\n c = C()",
+    ],
+)
 def test_ctrl_c_while_the_program_is_being_loaded_is_told_in_a_line(
-    run: Run, tmp_path: Path, raises: str
+    run: Run, tmp_path: Path, code: str
 ) -> None:
-    """Also in code that is made of text, after which Python would forget that it was caught."""
-    (tmp_path / "click.py").write_text(raises)
+    """Also where Python makes another error of it, or would forget that it was caught."""
+    (tmp_path / "click.py").write_text(code)
     told = run("streams", PYTHONPATH=str(tmp_path))
     assert (told.returncode, told.stdout, told.stderr) == (5, b"", b"Stopped.\n")
 
