@@ -260,7 +260,7 @@ class Display:
             self._line(_gathered(outcome.gathered))
         if outcome.unpurged:
             self._line(
-                "Words that were changed or deleted may still be in the file"
+                "Words that were changed, deleted or left out may still be in the file"
                 f" ({outcome.unpurged}): the next run removes them."
             )
         failed = [result.stream.name for result in outcome.results if result.error]

@@ -36,8 +36,11 @@ def test_no_command_tells_or_copies_what_is_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Through the command line and HTTP: written before it was left out, and never after that."""
-    desk = open_desk(Workspace(time.time), issues=2)
+    # What is of this very second, a sync leaves for the next one.
+    ago = [3600.0]
+    desk = open_desk(Workspace(lambda: time.time() - ago[0]), issues=2)
     desk.workspace.change("contacts", desk.contacts[0], email="zoe.quarry@aardvark.example")
+    ago[0] = 0.0
     monkeypatch.chdir(tmp_path)
     outputs: list[str] = []
     with Server(Api(desk.workspace, allowance=10**6)) as server:
@@ -49,9 +52,11 @@ def test_no_command_tells_or_copies_what_is_left_out(
             outputs.append(result.output)
 
         run("sync", "pylon.db", "-v")
-        assert {*found_in(tmp_path, outputs, *TRACES[:2])[str(tmp_path / "pylon.db")]} == {
-            *TRACES[:2]
-        }
+        # Not by its bytes: an end of a page may stand in the middle of a word.
+        notes = "SELECT 1 FROM issue_messages WHERE message_html LIKE '%late payer%'"
+        assert len(rows(tmp_path / "pylon.db", notes)) == 2
+        email = "SELECT 1 FROM contacts WHERE email = 'zoe.quarry@aardvark.example'"
+        assert len(rows(tmp_path / "pylon.db", email)) == 1
         for options in (("-v",), ("--log-json", "-v", "--full")):
             run("sync", "pylon.db", *LEFT_OUT, "--pseudonymize-emails", *options)
             assert found_in(tmp_path, outputs, *TRACES) == {}

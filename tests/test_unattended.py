@@ -29,6 +29,7 @@ def test_crons_lines_run_with_hardly_any_environment_and_say_nothing(
     directory = tmp_path / "srv" / "support"
     (directory / "copies").mkdir(parents=True)
     (directory / "auth.json").write_text(json.dumps({"pylon": {"token": TOKEN}}))
+    (directory / "auth.json").chmod(0o600)
     (directory / "pylon.env").write_text(f"PYLON_API_TOKEN={TOKEN}\n")
     # All that stands before the command is when it runs.
     lines = [line.split(maxsplit=5)[5] for block in blocks("cron") for line in block.splitlines()]
