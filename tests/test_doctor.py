@@ -281,7 +281,7 @@ def test_what_was_wished_for_is_not_guessed(
     with closing(sqlite3.connect(filled)) as connection, connection:
         connection.execute("UPDATE _pylon_meta SET value = ? WHERE key = 'choice'", [value])
     assert checks(doctor("--mend"), "WRONG") == {"choice"}
-    with pytest.raises(Unusable, match="as choice cannot be read: pylon-to-sqlite doctor"):
+    with pytest.raises(Unusable, match="of choice is garbled: pylon-to-sqlite doctor"):
         sync(filled, api, clock)
     assert CliRunner().invoke(cli, ["status", str(filled)]).exit_code == 2
 

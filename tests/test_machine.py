@@ -246,7 +246,7 @@ def data(path: Path) -> dict[str, list[Any]]:
 
 TestMirroring = Mirroring.TestCase
 TestMirroring.settings = settings(
-    max_examples=30,
+    max_examples=20,
     stateful_step_count=10,
     deadline=None,
     derandomize=True,
