@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
@@ -15,6 +16,12 @@ from pylon_to_sqlite.sandbox.workspace import Workspace
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell in the background has it ignored, and every program that is started from there.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One more than there are processors: tests of whole programs wait for most of their time."""
+    return (os.cpu_count() or 1) + 1
+
 
 NOW = 1_782_864_000.0  # 2026-07-01T00:00:00Z, a Wednesday
 

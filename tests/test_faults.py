@@ -15,7 +15,7 @@ from pylon_to_sqlite.streams import BY_NAME, STREAMS
 from pylon_to_sqlite.tables import MOST_COLUMNS
 
 # One of each kind that a list tells apart, and what may be wrong with the children of one issue.
-FEW = ["400", "403", "500"]
+FEW = ["400", "403"]
 OF_CHILDREN = ["403", "404", "500", "no-key", "data-object", "reset"]
 PATHS = {
     stream.name: stream.path.replace("{id}", "[^/]+")
