@@ -27,7 +27,8 @@ PATHS = {
 
 @pytest.mark.parametrize(
     ("stream", "fault"),
-    [(stream, fault) for stream in PATHS for fault in FEW],
+    # Which of them is of no matter to most streams.
+    [(stream, FEW[number % 2]) for number, stream in enumerate(PATHS)],
 )
 def test_a_stream_that_fails_leaves_the_others_alone_and_recovers(
     path: Path, desk: Desk, api: Api, clock: Any, stream: str, fault: str

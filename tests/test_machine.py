@@ -246,7 +246,7 @@ def data(path: Path) -> dict[str, list[Any]]:
 
 TestMirroring = Mirroring.TestCase
 TestMirroring.settings = settings(
-    max_examples=20,
+    max_examples=14,
     stateful_step_count=10,
     deadline=None,
     derandomize=True,
