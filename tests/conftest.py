@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from pathlib import Path
 
 import pytest
 from desk import Desk, open_desk
+from mirroring import sync
 
 from pylon_to_sqlite.limits import Clock
 from pylon_to_sqlite.sandbox.api import Api
+from pylon_to_sqlite.sandbox.sample import fill
 from pylon_to_sqlite.sandbox.workspace import Workspace
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -47,6 +50,27 @@ class FakeClock:
     def clock(self) -> Clock:
         """The argument that the client takes."""
         return Clock(self.now, self.sleep, self.now)
+
+
+@pytest.fixture(scope="session")
+def sample_mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A mirror of the sample workspace, for tests to copy. Processes share it, for it takes some
+    seconds: the same workspace has the same mirror."""
+    shared = tmp_path_factory.getbasetemp().parent / "sample.db"
+    if not shared.exists():
+        path, clock = tmp_path_factory.mktemp("sample") / "pylon.db", FakeClock()
+        workspace = Workspace(clock)
+        fill(workspace, now=clock())
+        sync(path, Api(workspace, allowance=None), clock)
+        # Whole, whenever another process looks.
+        os.replace(path, shared)
+    return shared
+
+
+@pytest.fixture(scope="module")
+def pylon_db(sample_mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A mirror of the sample workspace."""
+    return Path(shutil.copy(sample_mirror, tmp_path_factory.mktemp("sample") / "pylon.db"))
 
 
 @pytest.fixture

@@ -8,12 +8,11 @@ import pytest
 from browsing import CHROMIUM, Browser, browser, served
 from conftest import FakeClock
 from desk import open_desk
-from mirroring import DAY, sync
+from mirroring import DAY
 from test_conversation import planted
 from test_sanitise import PAYLOADS
 
 from pylon_to_sqlite.sandbox.api import Api
-from pylon_to_sqlite.sandbox.sample import fill
 from pylon_to_sqlite.sandbox.workspace import Workspace
 
 pytestmark = [
@@ -23,12 +22,8 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    path, clock = tmp_path_factory.mktemp("sample") / "pylon.db", FakeClock()
-    workspace = Workspace(clock)
-    fill(workspace, now=clock())
-    sync(path, Api(workspace, allowance=None), clock)
-    with served(path) as url:
+def sample(pylon_db: Path) -> Iterator[str]:
+    with served(pylon_db) as url:
         yield url
 
 

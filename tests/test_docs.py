@@ -8,14 +8,10 @@ from pathlib import Path
 
 import pytest
 from cogapp import Cog
-from conftest import FakeClock
-from mirroring import rows, sync
+from mirroring import rows
 
 from pylon_to_sqlite import cli, exits
 from pylon_to_sqlite.metadata import Query, queries
-from pylon_to_sqlite.sandbox.api import Api
-from pylon_to_sqlite.sandbox.sample import fill
-from pylon_to_sqlite.sandbox.workspace import Workspace
 from pylon_to_sqlite.schema import TABLES
 from pylon_to_sqlite.streams import STREAMS
 from pylon_to_sqlite.views import VIEWS
@@ -31,15 +27,6 @@ def blocks(language: str) -> list[str]:
 
 
 QUESTIONS = blocks("sql")
-
-
-@pytest.fixture(scope="module")
-def pylon_db(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path, clock = tmp_path_factory.mktemp("sample") / "pylon.db", FakeClock()
-    workspace = Workspace(clock)
-    fill(workspace, now=clock())
-    sync(path, Api(workspace, allowance=None), clock)
-    return path
 
 
 @pytest.mark.parametrize("name", cli.cli.commands)

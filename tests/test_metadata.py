@@ -64,13 +64,6 @@ def sample() -> Workspace:
     return workspace
 
 
-@pytest.fixture(scope="module")
-def pylon_db(sample: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("sample") / "pylon.db"
-    sync(path, Api(sample, allowance=None), FakeClock())
-    return path
-
-
 def test_metadata_json_is_up_to_date() -> None:
     written = (ROOT / "metadata.json").read_text(encoding="utf-8")
     assert written == json.dumps(metadata_for(USUAL_NAMES), indent=4) + "\n"

@@ -40,13 +40,6 @@ def sample() -> Workspace:
     return workspace
 
 
-@pytest.fixture(scope="module")
-def pylon_db(sample: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("sample") / "pylon.db"
-    sync(path, Api(sample, allowance=None), FakeClock())
-    return path
-
-
 def cards(text: str) -> dict[str, Element]:
     return {words(next(one.iter("h2"))): one for one in by_class(tree(text), "card")}
 

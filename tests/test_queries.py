@@ -46,13 +46,6 @@ def office() -> Office:
     return Office(workspace)
 
 
-@pytest.fixture(scope="module")
-def pylon_db(office: Office, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("sample") / "pylon.db"
-    sync(path, Api(office.workspace, allowance=None), FakeClock())
-    return path
-
-
 def near(value: float, digits: int) -> Any:
     """As a query rounds it; halves may go either way."""
     return pytest.approx(value, abs=0.51 * 10**-digits)
