@@ -11,7 +11,7 @@ from functools import cache, cached_property, lru_cache
 
 from pylon_to_sqlite.errors import Unusable
 from pylon_to_sqlite.pseudonyms import Pseudonyms
-from pylon_to_sqlite.rows import Reference, Row, Rows
+from pylon_to_sqlite.rows import REPEATED, Reference, Row, Rows
 from pylon_to_sqlite.schema import TABLES
 from pylon_to_sqlite.stream import Stream
 from pylon_to_sqlite.streams import BY_NAME, STREAMS
@@ -141,6 +141,9 @@ def _is_hidden(withheld: frozenset[str], public_only: bool, table: str, column: 
     if column in kinds_of(table):
         return f"{table}.{column}" in withheld
     called = _called(column)
+    if called == REPEATED and any(name.startswith(f"{table}.") for name in withheld):
+        # What a list tells of one the second time has all of its fields.
+        return True
     may_be_note = public_only and table in _MAYBE_NOTES and _MAYBE_NOTES[table].search(called)
     return bool(may_be_note) or f"{table}.{called}" in {_called(name) for name in withheld}
 

@@ -13,6 +13,8 @@ from soak_runs import Tally
 
 # Flat is what is no more in the last third than by this above the second: memory by both.
 MOST_GROWTH, MOST_KB, MOST_FILES = 1.15, 10_000, 8
+# Seconds after which open files may be judged.
+SETTLED = 60
 
 
 @dataclass
@@ -82,11 +84,11 @@ class Report:
                 self.bytes.setdefault(name, Series()).values.append(path.stat().st_size)
 
     def judge(self) -> Iterator[str]:
-        """What has grown."""
+        """What has grown. In a few seconds a program has hardly opened its files by the middle."""
         for name, one in self.memory.items():
             if one.grew(MOST_KB):
                 yield f"the memory of {name} grew from {one.middle:,.0f} to {one.last:,.0f} kB"
-        for name, one in self.open_files.items():
+        for name, one in self.open_files.items() if self.seconds >= SETTLED else ():
             if one.rose(MOST_FILES):
                 yield f"the open files of {name} grew to {one.last:,.0f}"
 

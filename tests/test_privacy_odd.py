@@ -475,3 +475,13 @@ def test_nothing_that_is_left_out_passes_and_all_else_is_unchanged(
         "zoe@x.example", KEY.text("zoe@x.example")
     )
     assert str([row for _, row in values(with_names)]) == plain
+
+
+def test_what_a_list_says_again_of_one_is_left_out_with_its_columns() -> None:
+    """It has all fields of the second time, in one column."""
+    link = BY_NAME["issues"].links[0]
+    privacy = Privacy(excluded=frozenset((f"{link.table}.mood",)))
+    for column in ("repeated", "repeated_", "mood"):
+        assert privacy.hides(link.table, column)
+        assert not privacy.hides("issues", column)
+    assert not Privacy().hides(link.table, "repeated")

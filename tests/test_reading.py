@@ -93,7 +93,7 @@ def test_a_datasette_shows_whole_conversations_while_syncs_write(
 ) -> None:
     """A load, and then runs after each of which every conversation is another one."""
     workspace = desk.workspace
-    for number in range(90):
+    for number in range(150):
         open_issue(desk, number)
         workspace.reply(desk.issues[-1], html="<p>Thanks.</p>", author=desk.contacts[0])
     clock.sleep(DAY)
