@@ -45,12 +45,12 @@ def back_up(path: Path, to: Path, *, force: bool = False) -> int:
             _remove_abandoned(whole.parent)
             part = stack.enter_context(_beside(whole))
             _copy(path.resolve(), part)
-            _whole_on_disk(part)
+            file.settle(part)
             if force:
                 part.replace(whole)
             else:
                 _put(part, whole)
-            _whole_on_disk(whole.parent)
+            file.settle(whole.parent)
             return whole.stat().st_size
     except sqlite3.Error as error:
         if "interrupted" in str(error):
@@ -168,11 +168,3 @@ def _put(part: Path, whole: Path) -> None:
         if os.path.lexists(whole):
             raise
         part.replace(whole)
-
-
-def _whole_on_disk(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from pylon_to_sqlite.choice import Choice
 from pylon_to_sqlite.errors import Busy, Removed, Unavailable, Unusable
 from pylon_to_sqlite.full_text import shadows
+from pylon_to_sqlite.memory import CHOICE, recalled
 from pylon_to_sqlite.pseudonyms import Pseudonyms
 from pylon_to_sqlite.schema import BOOKKEEPING, EARLIER, FULL_TEXT, MIGRATED, TABLES, VERSION
 from pylon_to_sqlite.transactions import BUSY_SECONDS
@@ -127,11 +128,16 @@ def _make_key(beside: Path) -> None:
     os.replace(part, beside)
     with suppress(OSError):
         # Its name too is to outlive a power cut, where that can be asked for.
-        directory = os.open(beside.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        settle(beside.parent)
+
+
+def settle(path: Path) -> None:
+    """Have what was written to a file, or the names in a directory, outlive a power cut."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 @contextmanager
@@ -210,7 +216,7 @@ def new_fields_in(path: Path) -> dict[str, set[str]]:
             ' JOIN _pylon_fields AS f ON f."table" = t.name AND f."column" = c.name'
             " WHERE t.type = 'table' AND f.change = 'new'"
         ).fetchall()
-    for name in Choice.from_json(meta.get("choice") or "{}").excluded:
+    for name in recalled(Choice, meta.get(CHOICE) or "{}", CHOICE).excluded:
         there.append(name.split(".", 1))
     for table, column in there:
         found.setdefault(table, set()).add(column)

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pylon_to_sqlite.errors import Unusable
+from pylon_to_sqlite.file import settle
 
 MARK = ".pylon-to-sqlite"
 
@@ -108,7 +109,9 @@ class Folder:
             raise NotADirectoryError(20, f"{inner} is no directory of its own")
         os.replace(part, self.path / name)
         for directory in (inner, self.path):
-            _settle(directory)
+            # Its name is to outlive a power cut, where that can be asked for.
+            with suppress(OSError):
+                settle(directory)
 
     def _names(self) -> Iterator[str]:
         """What is in the inner directories."""
@@ -126,13 +129,3 @@ def _write(path: Path, content: bytes) -> None:
         os.write(handle, content)
     finally:
         os.close(handle)
-
-
-def _settle(directory: Path) -> None:
-    """Have names that are new in a directory outlive a power cut, where that can be asked for."""
-    with suppress(OSError):
-        handle = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

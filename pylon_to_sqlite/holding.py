@@ -101,5 +101,13 @@ class Holding:
         """Issues whose bodies may be written by now: their keys and when they were created."""
         return issue_bodies.awaited(self.db)
 
+    def is_named(self, stream: Stream, key: str) -> bool:
+        """Whether a record is there as far as its list has told."""
+        sql = (
+            f"SELECT 1 FROM {stream.name} WHERE id = :key AND {live(TABLES[stream.name])} AND NOT"
+            " EXISTS (SELECT 1 FROM _pylon_unlisted WHERE stream = :stream AND key = :key)"
+        )
+        return self.db.execute(sql, {"stream": stream.name, "key": key}).fetchone() is not None
+
     def _one(self, sql: str, *params: Any) -> Any:
         return self.db.execute(sql, list(params)).fetchone()

@@ -20,7 +20,7 @@ from pylon_to_sqlite.privacy import OPEN, Privacy
 from pylon_to_sqlite.purge import FILE, purge
 from pylon_to_sqlite.rows import Drift, Rows
 from pylon_to_sqlite.runs import Counts, Runs
-from pylon_to_sqlite.schema import TABLES, VERSION, live
+from pylon_to_sqlite.schema import TABLES, VERSION
 from pylon_to_sqlite.stale import DOUBTED, Parent
 from pylon_to_sqlite.stream import Stream
 from pylon_to_sqlite.support_streams import ISSUE_MESSAGES, ISSUES
@@ -120,14 +120,6 @@ class Store(Holding):
                 [stream.name, rows.row["id"], now],
             )
         return counts
-
-    def is_named(self, stream: Stream, key: str) -> bool:
-        """Whether a record is there as far as its list has told."""
-        sql = (
-            f"SELECT 1 FROM {stream.name} WHERE id = :key AND {live(TABLES[stream.name])} AND NOT"
-            " EXISTS (SELECT 1 FROM _pylon_unlisted WHERE stream = :stream AND key = :key)"
-        )
-        return self.db.execute(sql, {"stream": stream.name, "key": key}).fetchone() is not None
 
     def nobody(self, stream: Stream, key: str, now: str) -> int:
         """There is no record of this id; gives how many live ones are gone (0, 1)."""

@@ -90,6 +90,7 @@ BESIDE = {
     ("gather", "reading"),
     ("forgetting", "reading"),
     ("downloads", "folder"),
+    ("folder", "file"),
     ("lookups", "children"),
     ("lookups", "reading"),
     ("sync", "children"),

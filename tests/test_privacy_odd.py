@@ -17,6 +17,7 @@ from fetching import fetch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mirroring import DAY, TOKEN, die, errors, rows, sync
+from test_privacy import found_in
 
 from pylon_to_sqlite.client import Client
 from pylon_to_sqlite.doctor import diagnose
@@ -36,12 +37,6 @@ WORDS = "<p>This aardvark pays late.</p>"
 KEY = Pseudonyms(b"k" * 32)
 
 Change = Callable[[dict[str, Any]], object]
-
-
-def found_in(path: Path, *traces: bytes) -> list[bytes]:
-    """What of the traces any file beside the mirror has, the mirror among them."""
-    files = [one.read_bytes() for one in path.parent.rglob("*") if one.is_file()]
-    return [trace for trace in traces if any(trace in content for content in files)]
 
 
 class Odd(SandboxTransport):
