@@ -5,10 +5,10 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
 
 from pylon_to_sqlite import plan
-from pylon_to_sqlite.errors import PylonError, Unauthorized, Unavailable, Unexpected
+from pylon_to_sqlite.errors import Gone, PylonError, Unauthorized, Unavailable
 from pylon_to_sqlite.lanes import Steps
 from pylon_to_sqlite.plan import Checkpoint, Page, Request
-from pylon_to_sqlite.reading import Progress, Reading, Result, combined
+from pylon_to_sqlite.reading import OTHERS, Progress, Reading, Result, combined
 from pylon_to_sqlite.rows import Rows, rows_of_page
 from pylon_to_sqlite.stale import Parent
 from pylon_to_sqlite.store import Store
@@ -89,7 +89,7 @@ class Children:
                     continue
             if not (page.records or batch) and not (yield from self._gives_others(stream, parent)):
                 told = f"{request.method} {request.path}: gives nothing, here as elsewhere"
-                raise Unexpected(f"{told} where there was something")
+                raise Unavailable(f"{told} where there was something")
             plan.see(request, page, seen)
             asked = f"{request.method} {request.path}"
             batch.extend(rows_of_page(stream, page.records, parent.key, asked))
@@ -105,18 +105,24 @@ class Children:
         result.counts.add(counts)
 
     def _gives_others(self, stream: Stream, parent: Parent) -> Generator[Request, Page, bool]:
-        """Whether Pylon gives the children of any other parent. Where it does not, it is no news of
-        this one that it has none."""
-        is_news = self.reading.store.has(stream, parent.key)
+        """Whether Pylon gives the children of any other parent: one that has some here, or that
+        changed last. Where it does not, it is no news of this one that it has none."""
+        store = self.reading.store
+        is_news = store.has(stream, parent.key)
         if stream.name in self._given or not is_news:
             return True
-        other = self.reading.store.other_owner(stream, parent.key)
-        if other is None:
-            return True
-        page = yield plan.request(stream, Checkpoint(), other)
-        if page.records:
-            self._given.add(stream.name)
-        return bool(page.records)
+        assert stream.parent
+        owners = store.other_owners(stream, OTHERS, but=parent.key)
+        newest = store.newest(stream.parent, OTHERS, but=parent.key)
+        for other in dict.fromkeys(owners + newest):
+            try:
+                page = yield plan.request(stream, Checkpoint(), other)
+            except Gone:
+                continue
+            if page.records:
+                self._given.add(stream.name)
+                return True
+        return not owners
 
 
 @dataclass

@@ -54,14 +54,14 @@ class Holding:
         )
         return [row[0] for row in found]
 
-    def other_owner(self, stream: Stream, parent: str) -> str | None:
-        """The key of another parent that has live children of this stream, if there is one."""
-        row = self._one(
-            f"SELECT {stream.owner} FROM {stream.name} WHERE {stream.owner} <> ?"
-            f" AND {live(TABLES[stream.name])} LIMIT 1",
-            parent,
+    def other_owners(self, stream: Stream, most: int, but: str) -> list[str]:
+        """Keys of parents that have live children of this stream, without the one."""
+        found = self.db.execute(
+            f"SELECT DISTINCT {stream.owner} FROM {stream.name} WHERE {stream.owner} <> ?"
+            f" AND {live(TABLES[stream.name])} LIMIT ?",
+            [but, most],
         )
-        return row and str(row[0])
+        return [row[0] for row in found]
 
     def stale(self, stream: Stream, now: str, full: str | None) -> Iterator[Parent]:
         """Parents whose children must be read, newest first, each once. It may be written to

@@ -146,6 +146,24 @@ def test_no_conversation_is_gone_where_all_are_said_to_be(
     assert differences(path, desk.workspace) == []
 
 
+def test_conversations_emptied_together_are_no_fault_of_all(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    """However few there were: of what is new there are messages, and who else is gone does not
+    answer for them."""
+    sync(path, api, clock, "issues", "issue_messages")
+    workspace = desk.workspace
+    for issue in desk.issues[:-1]:
+        for message in workspace.messages(issue):
+            workspace.delete_message(message["id"])
+    workspace.delete_issue(desk.issues[-1])
+    for number in range(2):
+        workspace.open_issue(title=f"{number}", body_html="<p>x</p>")
+    clock.sleep(DAY)
+    assert errors(sync(path, api, clock, full=True)) == {}
+    assert differences(path, workspace) == []
+
+
 def test_an_issue_that_came_back_gets_its_children_again(
     path: Path, desk: Desk, api: Api, clock: Any
 ) -> None:
