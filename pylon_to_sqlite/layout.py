@@ -2,6 +2,7 @@
 version made them. Everything here belongs inside one transaction of the caller's."""
 
 from collections.abc import Mapping
+from functools import cache
 
 from sqlite_utils import Database
 
@@ -31,7 +32,7 @@ def lay_out(db: Database, now: str) -> None:
     there = set(db.table_names())
     for table in TABLES.values():
         if table.name not in there:
-            _create(db, table)
+            db.execute(_created()[table.name])
     for table in TABLES.values():
         if table.name in there:
             _complete(db, table, now)
@@ -55,15 +56,21 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _create(db: Database, table: Table) -> None:
-    # Foreign keys are declared now: adding one later rebuilds the table and drops its triggers.
-    db.table(table.name).create(
-        {column.name: SQL_TYPES[column.kind] for column in table.columns},
-        pk=table.key if len(table.key) > 1 else table.key[0],
-        foreign_keys=table.foreign_keys,
-        not_null={"placeholder"} if table.has_placeholder else None,
-        defaults={"placeholder": 0} if table.has_placeholder else None,
-    )
+@cache
+def _created() -> dict[str, str]:
+    """By the name of a table, what creates it. Kept, for to put it together takes SQLite-utils
+    far longer than SQLite takes to run it."""
+    db = Database(memory=True)
+    for table in TABLES.values():
+        # Foreign keys are declared now: adding one later rebuilds the table and drops its triggers.
+        db.table(table.name).create(
+            {column.name: SQL_TYPES[column.kind] for column in table.columns},
+            pk=table.key if len(table.key) > 1 else table.key[0],
+            foreign_keys=table.foreign_keys,
+            not_null={"placeholder"} if table.has_placeholder else None,
+            defaults={"placeholder": 0} if table.has_placeholder else None,
+        )
+    return dict(db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'").fetchall())
 
 
 def _complete(db: Database, table: Table, now: str) -> None:

@@ -100,3 +100,20 @@ def desk(workspace: Workspace, clock: FakeClock) -> Desk:
     desk = open_desk(workspace)
     clock.sleep(86400.0)
     return desk
+
+
+@pytest.fixture(scope="session")
+def desk_mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A mirror of the small support desk, for tests to copy."""
+    path, clock = tmp_path_factory.mktemp("desk") / "pylon.db", FakeClock()
+    workspace = Workspace(clock)
+    open_desk(workspace)
+    clock.sleep(86400.0)
+    sync(path, Api(workspace, allowance=None), clock)
+    return path
+
+
+@pytest.fixture
+def mirror(path: Path, desk: Desk, desk_mirror: Path) -> Path:
+    """A mirror of the desk, as a sync has just made it."""
+    return Path(shutil.copy(desk_mirror, path))

@@ -33,12 +33,6 @@ HEADERS = {
 FIRST = "/pylon/-/conversation/1"
 
 
-@pytest.fixture
-def mirror(path: Path, desk: Desk, api: Api, clock: FakeClock) -> Path:
-    sync(path, api, clock)
-    return path
-
-
 def change(path: Path, sql: str, *params: Any) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(sql, params)

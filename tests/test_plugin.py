@@ -16,26 +16,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import FakeClock
 from datasette.database import Database
 from datasette.utils import tilde_encode
-from desk import Desk
-from mirroring import sync
 from surfing import IS_1, links, page, tree, visit
 
 from pylon_to_sqlite.metadata import SORT_DESCENDING, metadata_for, queries
 from pylon_to_sqlite.plugin import described
-from pylon_to_sqlite.sandbox.api import Api
 from pylon_to_sqlite.schema import BOOKKEEPING, FULL_TEXT, TABLES
 
 TOLD = metadata_for(["x"])
 QUERIES = {query.name: query for query in queries()}
-
-
-@pytest.fixture
-def mirror(path: Path, desk: Desk, api: Api, clock: FakeClock) -> Path:
-    sync(path, api, clock)
-    return path
 
 
 @pytest.fixture

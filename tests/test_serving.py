@@ -12,19 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import FakeClock
-from desk import Desk
-from mirroring import sync
-
-from pylon_to_sqlite.sandbox.api import Api
 
 COMMAND = [sys.executable, "-m", "pylon_to_sqlite"]
-
-
-@pytest.fixture
-def mirror(path: Path, desk: Desk, api: Api, clock: FakeClock) -> Path:
-    sync(path, api, clock)
-    return path
 
 
 @contextmanager

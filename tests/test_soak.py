@@ -4,18 +4,13 @@ import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
-from desk import Desk
-from mirroring import sync
 from soak import Soak
 from soak_desk import PRIVATE
 from soak_end import examined
 from soak_reading import counted
 from soak_report import Series
-
-from pylon_to_sqlite.sandbox.api import Api
 
 
 @pytest.mark.slow
@@ -33,12 +28,6 @@ def test_a_short_soak_loses_nothing_and_shows_no_reader_an_error(tmp_path: Path)
     assert {"check", "conversation", "data", "overview", "query", "search"} <= {*report.found.pages}
     assert report.found.is_private_seen
     assert len(report.memory) == 2
-
-
-@pytest.fixture
-def mirror(path: Path, desk: Desk, api: Api, clock: Any) -> Path:
-    sync(path, api, clock)
-    return path
 
 
 @pytest.mark.parametrize(

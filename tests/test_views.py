@@ -26,12 +26,6 @@ PUBLIC_VIEWS = ("public_messages", "issue_feedback", "conversations", "tickets")
 NOT_PUBLIC = {"conversation_by_number"}
 
 
-@pytest.fixture
-def mirrored(path: Path, desk: Desk, api: Api, clock: Any) -> Path:
-    sync(path, api, clock)
-    return path
-
-
 def everything(path: Path, view: str) -> list[dict[str, Any]]:
     return rows(path, f"SELECT * FROM {view}")
 
@@ -53,8 +47,8 @@ def said(desk: Desk, issue: str, *, private: bool) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_columns_are_described_in_their_order(mirrored: Path, view: str) -> None:
-    there = [row["name"] for row in rows(mirrored, f"PRAGMA table_info({view})")]
+def test_columns_are_described_in_their_order(mirror: Path, view: str) -> None:
+    there = [row["name"] for row in rows(mirror, f"PRAGMA table_info({view})")]
     assert there == [*VIEWS[view].columns]
     # A trailing comment on each, and none that belongs to nothing.
     assert len(re.findall(r" -- ", VIEWS[view].query)) - VIEWS[view].query.count("   --") >= len(
@@ -63,7 +57,7 @@ def test_columns_are_described_in_their_order(mirrored: Path, view: str) -> None
 
 
 @pytest.mark.parametrize("view", ["conversations", "tickets"])
-def test_conversations_and_tickets(mirrored: Path, desk: Desk, view: str) -> None:
+def test_conversations_and_tickets(mirror: Path, desk: Desk, view: str) -> None:
     accounts, users, teams = (names(desk, one) for one in ("accounts", "users", "teams"))
     expected = [
         {
@@ -86,16 +80,16 @@ def test_conversations_and_tickets(mirrored: Path, desk: Desk, view: str) -> Non
         if one["type"].lower() == view.removesuffix("s")
     ]
     assert len(expected) == 2
-    assert by_number(everything(mirrored, view)) == expected
+    assert by_number(everything(mirror, view)) == expected
 
 
-def test_capitals_make_no_difference(mirrored: Path) -> None:
+def test_capitals_make_no_difference(mirror: Path) -> None:
     """Old data has Conversation and Ticket."""
-    counts = [len(everything(mirrored, one)) for one in ("conversations", "tickets")]
-    with closing(sqlite3.connect(mirrored)) as connection:
+    counts = [len(everything(mirror, one)) for one in ("conversations", "tickets")]
+    with closing(sqlite3.connect(mirror)) as connection:
         connection.execute("UPDATE issues SET type = upper(type)")
         connection.commit()
-    assert [len(everything(mirrored, one)) for one in ("conversations", "tickets")] == counts
+    assert [len(everything(mirror, one)) for one in ("conversations", "tickets")] == counts
 
 
 def listed(urls: list[str] | None) -> str | None:
@@ -103,7 +97,7 @@ def listed(urls: list[str] | None) -> str | None:
     return json.dumps([url.partition("?")[0] for url in urls]) if urls else None
 
 
-def test_public_messages_and_private_notes(mirrored: Path, desk: Desk) -> None:
+def test_public_messages_and_private_notes(mirror: Path, desk: Desk) -> None:
     for view, private in (("public_messages", False), ("private_notes", True)):
         expected = {}
         for issue in payloads(desk):
@@ -126,14 +120,14 @@ def test_public_messages_and_private_notes(mirrored: Path, desk: Desk) -> None:
                     row["side"] = next((side for side, key in sides.items() if key), "bot")
                     row["source"] = one["source"]
                 expected[one["id"]] = row
-        found = everything(mirrored, view)
+        found = everything(mirror, view)
         for row in found:
             row["message_text"] = " ".join(row["message_text"].split())
         assert {row["id"]: row for row in found} == expected
         assert len(found) == len(expected) == (4 if private else 12)
 
 
-def test_issue_feedback(mirrored: Path, desk: Desk) -> None:
+def test_issue_feedback(mirror: Path, desk: Desk) -> None:
     accounts = names(desk, "accounts")
     expected = [
         {
@@ -150,13 +144,13 @@ def test_issue_feedback(mirrored: Path, desk: Desk) -> None:
         }
         for at, one in enumerate(payloads(desk))
     ]
-    found = by_number(everything(mirrored, "issue_feedback"))
+    found = by_number(everything(mirror, "issue_feedback"))
     for row in found:
         row["text"] = re.sub(r"\n+", "\n\n", row["text"])
     assert found == expected
 
 
-def test_issue_overview(mirrored: Path, desk: Desk) -> None:
+def test_issue_overview(mirror: Path, desk: Desk) -> None:
     accounts, users = names(desk, "accounts"), names(desk, "users")
     people = {**users, **names(desk, "contacts")}
     labels = {one["slug"]: one["label"] for one in desk.workspace.records("issue_statuses")}
@@ -191,7 +185,7 @@ def test_issue_overview(mirrored: Path, desk: Desk) -> None:
                 "last_message_at": max(times),
             }
         )
-    assert by_number(everything(mirrored, "issue_overview")) == expected
+    assert by_number(everything(mirror, "issue_overview")) == expected
 
 
 def test_a_custom_state_that_counts_as_closed_is_closed(
@@ -215,7 +209,7 @@ def test_a_custom_state_that_counts_as_closed_is_closed(
     assert [row["is_open"] for row in everything(path, "issue_overview")] == [1, 1, 1, 1]
 
 
-def test_surveys_and_calls(mirrored: Path, desk: Desk) -> None:
+def test_surveys_and_calls(mirror: Path, desk: Desk) -> None:
     accounts, contacts = names(desk, "accounts"), names(desk, "contacts")
     workspace = desk.workspace
     expected = [
@@ -237,12 +231,12 @@ def test_surveys_and_calls(mirrored: Path, desk: Desk) -> None:
         for response in map(workspace.payload, workspace.children("survey_responses", survey["id"]))
         for position, one in enumerate(response["answers"])
     ]
-    found = everything(mirrored, "survey_answers_overview")
+    found = everything(mirror, "survey_answers_overview")
     key = ("survey_response_id", "position")
     assert sorted(found, key=lambda row: [row[name] for name in key]) == sorted(
         expected, key=lambda row: [row[name] for name in key]
     )
-    calls = {row["id"]: row for row in everything(mirrored, "calls_overview")}
+    calls = {row["id"]: row for row in everything(mirror, "calls_overview")}
     assert len(calls) == 2
     for call in workspace.records("call_recordings"):
         row = calls[call["id"]]
@@ -484,17 +478,17 @@ def test_reopened_issues(
     }
 
 
-def test_views_are_no_tables_of_somebody_else(mirrored: Path) -> None:
+def test_views_are_no_tables_of_somebody_else(mirror: Path) -> None:
     """Else the demo would take its own sample for a file with other things in it."""
-    mirror = inspect(mirrored)
+    mirror = inspect(mirror)
     assert mirror is not None
     assert mirror.other_tables == frozenset()
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_counting_reads_indexes_alone(mirrored: Path, view: str) -> None:
+def test_counting_reads_indexes_alone(mirror: Path, view: str) -> None:
     """At a million messages nothing else is fast."""
-    plan = rows(mirrored, f"EXPLAIN QUERY PLAN SELECT count(*) FROM {view}")
+    plan = rows(mirror, f"EXPLAIN QUERY PLAN SELECT count(*) FROM {view}")
     steps = [row["detail"] for row in plan if re.match(r"(SCAN|SEARCH) [im]\b", row["detail"])]
     small = view in ("calls_overview", "survey_answers_overview")
     assert small or steps
@@ -509,9 +503,9 @@ def test_counting_reads_indexes_alone(mirrored: Path, view: str) -> None:
         *((view, "issue_id") for view in ("public_messages", "private_notes", "issue_feedback")),
     ],
 )
-def test_filters_use_an_index(mirrored: Path, view: str, column: str) -> None:
+def test_filters_use_an_index(mirror: Path, view: str, column: str) -> None:
     sql = f"EXPLAIN QUERY PLAN SELECT * FROM {view} WHERE {column} = ?"
-    (plan, *_) = rows(mirrored, sql, ["1"])
+    (plan, *_) = rows(mirror, sql, ["1"])
     assert re.match(r"SEARCH [im] USING (INDEX|COVERING INDEX) ", plan["detail"])
 
 
