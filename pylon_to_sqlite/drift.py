@@ -1,6 +1,7 @@
 """Where Pylon's fields are not what this tool knows: each is noted once, and told once."""
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlite_utils import Database
@@ -42,14 +43,16 @@ class Presence:
                     self.lost[name] = self.lost.get(name, 0) + 1
 
 
-def added(db: Database, table: str) -> set[str]:
-    """The columns that a table got for fields nobody knew, as far as it still has them."""
-    found = db.execute(
-        'SELECT "column" FROM _pylon_fields WHERE "table" = ? AND change = \'new\''
-        ' AND "column" IN (SELECT name FROM pragma_table_info("table"))',
-        [table],
+def added(db: Database) -> Mapping[str, set[str]]:
+    """By table, the columns that it got for fields nobody knew, as far as it still has them."""
+    sql = (
+        'SELECT "table", "column" FROM _pylon_fields WHERE change = \'new\''
+        ' AND "column" IN (SELECT name FROM pragma_table_info("table"))'
     )
-    return {row[0] for row in found}
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for table, column in db.execute(sql):
+        found[table].add(column)
+    return found
 
 
 @dataclass

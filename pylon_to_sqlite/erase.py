@@ -64,7 +64,7 @@ def _empty(db: Database, stream: Stream, until: str, now: str) -> int:
 def filled(db: Database, stream: Stream) -> set[str]:
     """What a record fills in its table, but for its key."""
     known = {column.name for column in TABLES[stream.name].columns}
-    return known - {*stream.key, *OURS} | added(db, stream.name)
+    return known - {*stream.key, *OURS} | added(db)[stream.name]
 
 
 def naming(db: Database, stream: Stream) -> Iterator[tuple[str, str]]:

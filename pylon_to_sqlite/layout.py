@@ -1,6 +1,7 @@
 """Tables, indexes, full text and views of the file: created, or brought up to date where an earlier
 version made them. Everything here belongs inside one transaction of the caller's."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from functools import cache
 
@@ -33,9 +34,10 @@ def lay_out(db: Database, now: str) -> None:
     for table in TABLES.values():
         if table.name not in there:
             db.execute(_created()[table.name])
+    news, keys = added(db), _foreign_keys(db)
     for table in TABLES.values():
         if table.name in there:
-            _complete(db, table, now)
+            _complete(db, table, news[table.name], keys[table.name], now)
         _index(db, table)
     known = db.execute("SELECT lower(name), sql FROM sqlite_master").fetchall()
     for name in FULL_TEXT:
@@ -73,18 +75,29 @@ def _created() -> dict[str, str]:
     return dict(db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'").fetchall())
 
 
-def _complete(db: Database, table: Table, now: str) -> None:
+def _foreign_keys(db: Database) -> Mapping[str, set[str]]:
+    """By table, its columns that are foreign keys."""
+    sql = (
+        'SELECT m.name, k."from" FROM sqlite_master AS m, pragma_foreign_key_list(m.name) AS k'
+        " WHERE m.type = 'table'"
+    )
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for table, column in db.execute(sql):
+        found[table.lower()].add(column)
+    return found
+
+
+def _complete(db: Database, table: Table, news: set[str], keys: set[str], now: str) -> None:
     """Give a table the columns that it lacks. What was a new field to the version that made it
-    keeps its values."""
+    keeps its values. `news` are the columns it has for such, `keys` those that are foreign keys."""
     there = {name.lower() for name in columns_of(db, table.name)}
-    news = {name.lower(): name for name in added(db, table.name)}
-    known = {news[one.name.lower()]: one for one in table.columns if one.name.lower() in news}
-    keys = {key.column for key in db.table(table.name).foreign_keys}
+    new = {name.lower(): name for name in news}
+    known = {new[one.name.lower()]: one for one in table.columns if one.name.lower() in new}
     # A field that was no reference to the version that made it.
     known |= {
         one.name: one
         for one in table.columns
-        if one.refers and one.name.lower() in there - news.keys() and one.name not in keys
+        if one.refers and one.name.lower() in there - new.keys() and one.name not in keys
     }
     if known:
         _adopt(db, table, known, now)

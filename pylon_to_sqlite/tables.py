@@ -48,7 +48,7 @@ class Tables:
     db: Database
     _types: dict[str, dict[str, str]] = field(default_factory=dict)
     _filled: dict[str, set[str]] = field(default_factory=dict)
-    _news: dict[str, set[str]] = field(default_factory=dict)
+    _news: Mapping[str, set[str]] | None = None
 
     def __post_init__(self) -> None:
         self.drifts = Drifts(self.db)
@@ -63,7 +63,7 @@ class Tables:
         """After a rollback, which may have taken columns with it."""
         self._types.clear()
         self._filled.clear()
-        self._news.clear()
+        self._news = None
         self.drifts.forget()
 
     def upsert(self, table: Table, rows: Iterable[Row], now: str) -> Changes:
@@ -208,8 +208,8 @@ class Tables:
 
     def _added(self, table: Table) -> set[str]:
         """The columns that the table got for fields nobody knew."""
-        if table.name not in self._news:
-            self._news[table.name] = added(self.db, table.name)
+        if self._news is None:
+            self._news = added(self.db)
         return self._news[table.name]
 
     def _note_type(self, table: Table, name: str, value: Value, now: str) -> None:

@@ -59,6 +59,8 @@ def withdraw(
 ) -> Withdrawn:
     """Take out of the file what it is no longer to hold. `remove` removes downloaded contents that
     are nobody's any more by their names, and may raise, before anything is committed."""
+    if after == before:
+        return Withdrawn()
     had = _paths(db)
     if after.public_only and not before.public_only:
         issue_bodies.recall(db)
@@ -183,7 +185,7 @@ def _noted(names: Collection[str]) -> set[str]:
 
 def _ours(db: Database, table: str) -> list[str]:
     """The columns of a table that records fill, as far as it has them: not the user's own."""
-    ours = {*kinds_of(table), *added(db, table)}
+    ours = {*kinds_of(table), *added(db)[table]}
     return [name for name in columns_of(db, table) if name in ours]
 
 
@@ -224,7 +226,7 @@ def _has_address(name: str) -> str:
 
 def _rename(db: Database, table: str, pseudonyms: Pseudonyms) -> None:
     """The names of new fields may hold addresses too."""
-    for name in added(db, table):
+    for name in added(db)[table]:
         if (renamed := pseudonyms.text(name)) != name:
             db.execute(f"ALTER TABLE {table} RENAME COLUMN {quoted(name)} TO {quoted(renamed)}")
             note = 'UPDATE _pylon_fields SET "column" = ? WHERE "table" = ? AND "column" = ?'

@@ -1,7 +1,7 @@
 """What the tests of downloads share: a directory, and hosts of files that behave badly."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,7 @@ def fetch(
     clock: FakeClock,
     hosts: httpx.BaseTransport | None = None,
     *,
+    names: Sequence[str] = (),
     limit: int = LIMIT,
     resolve: Callable[[str, int], list[str]] = lambda host, port: [PUBLIC],
     **options: Any,
@@ -68,7 +69,12 @@ def fetch(
     folder = Folder(path.parent / "files")
     transport = hosts or Hosts(api)
     downloads = Downloads(folder, limit, transport=transport, resolve=resolve, clock=clock.clock)
-    return sync(path, api, clock, downloads=downloads, **options)
+    return sync(path, api, clock, *names, downloads=downloads, **options)
+
+
+def fetch_attached(*where: Any, **options: Any) -> Outcome:
+    """The same of those streams alone that have files."""
+    return fetch(*where, names=("issues", "issue_messages"), **options)
 
 
 def contents(path: Path) -> dict[str, bytes]:

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from conftest import FakeClock
 from desk import Desk
-from fetching import PUBLIC, Body, Hosts, contents, fetch
+from fetching import PUBLIC, Body, Hosts, contents, fetch, fetch_attached
 from mirroring import DAY, Death, errors, rows, sync
 from oracle import differences
 from test_machine import data
@@ -111,8 +111,8 @@ def test_no_request_for_a_file_has_the_token_or_goes_by_a_name(
         return httpx.Response(200, headers={"Set-Cookie": "id=1; Path=/"}, content=b"x")
 
     hosts.answers[".*log 0.txt"] = with_cookie
-    fetch(path, api, clock, hosts)
-    fetch(path, api, clock, hosts)
+    fetch_attached(path, api, clock, hosts)
+    fetch_attached(path, api, clock, hosts)
     assert api.strays == []
     assert {request.headers["host"] for request in hosts.requests} == {
         FILES_HOST,
@@ -131,7 +131,7 @@ def test_no_request_for_a_file_has_the_token_or_goes_by_a_name(
 def test_signatures_are_nowhere_in_the_file_nor_in_names(
     path: Path, desk: Desk, api: Api, clock: FakeClock
 ) -> None:
-    fetch(path, api, clock)
+    fetch_attached(path, api, clock)
     there = [one for one in path.parent.rglob("*") if one.is_file()]
     assert len(there) >= OURS
     for one in there:
@@ -154,7 +154,7 @@ def test_reading_again_changes_nothing_though_signatures_do(
 def test_only_their_owner_can_read_them(path: Path, desk: Desk, api: Api, clock: FakeClock) -> None:
     before = os.umask(0)
     try:
-        fetch(path, api, clock)
+        fetch_attached(path, api, clock)
     finally:
         os.umask(before)
     folder = path.parent / "files"
@@ -169,12 +169,12 @@ def test_a_run_that_died_at_any_file_goes_on_where_it_was(
     path: Path, desk: Desk, api: Api, clock: FakeClock, requests: int
 ) -> None:
     with pytest.raises(Death):
-        fetch(path, api, clock, Hosts(api, left=requests))
+        fetch_attached(path, api, clock, Hosts(api, left=requests))
     done = len(served(api))
     assert len(rows(path, "SELECT DISTINCT address FROM attachments WHERE path > ''")) == done
     # What a kill leaves that nothing can clean up after.
     (path.parent / "files" / f"{'0' * 32}.part").write_bytes(b"half")
-    outcome = fetch(path, api, clock)
+    outcome = fetch_attached(path, api, clock)
     assert errors(outcome) == {}
     assert by_hash(path) == stored(desk.workspace)
     assert sorted(served(api)) == sorted(desk.workspace.files)
@@ -183,24 +183,24 @@ def test_a_run_that_died_at_any_file_goes_on_where_it_was(
 def test_bytes_that_a_kill_left_without_a_row_are_removed(
     path: Path, desk: Desk, api: Api, clock: FakeClock
 ) -> None:
-    fetch(path, api, clock)
+    fetch_attached(path, api, clock)
     before = contents(path)
     orphan = path.parent / "files" / name_of(sha(b"orphan"), "x.txt")
     orphan.parent.mkdir(exist_ok=True)
     orphan.write_bytes(b"orphan")
-    fetch(path, api, clock)
+    fetch_attached(path, api, clock)
     assert contents(path) == before
 
 
 def test_what_is_missing_in_the_directory_or_cut_short_is_fetched_again(
     path: Path, desk: Desk, api: Api, clock: FakeClock
 ) -> None:
-    fetch(path, api, clock)
+    fetch_attached(path, api, clock)
     before = contents(path)
     first, second, *_ = sorted(before)
     (path.parent / "files" / first).unlink()
     (path.parent / "files" / second).write_bytes(b"")
-    outcome = fetch(path, api, clock)
+    outcome = fetch_attached(path, api, clock)
     assert contents(path) == before
     assert outcome.gathered is not None
     assert outcome.gathered.files >= 2
@@ -209,9 +209,9 @@ def test_what_is_missing_in_the_directory_or_cut_short_is_fetched_again(
 def test_another_directory_gets_all_of_them(
     path: Path, desk: Desk, api: Api, clock: FakeClock
 ) -> None:
-    fetch(path, api, clock)
+    fetch_attached(path, api, clock)
     (path.parent / "files").rename(path.parent / "elsewhere")
-    fetch(path, api, clock)
+    fetch_attached(path, api, clock)
     assert by_hash(path) == stored(desk.workspace)
 
 
@@ -220,7 +220,7 @@ def test_a_redaction_removes_the_row_and_the_bytes(
 ) -> None:
     address = only_file(desk, "my-passport.jpg", b"secret bytes")
     clock.sleep(DAY)
-    fetch(path, api, clock)
+    fetch_attached(path, api, clock)
     assert b"secret bytes" in contents(path).values()
     message = row_of(path, address)["message_id"]
     desk.workspace.redact_message(message)
@@ -230,7 +230,7 @@ def test_a_redaction_removes_the_row_and_the_bytes(
     assert rows(path, "SELECT * FROM attachments WHERE address = ?", [address]) == []
     for one in path.parent.glob(f"{path.name}*"):
         assert b"my-passport" not in one.read_bytes()
-    fetch(path, api, clock)
+    fetch_attached(path, api, clock)
     assert b"secret bytes" not in contents(path).values()
     assert differences(path, desk.workspace) == []
 
@@ -259,11 +259,11 @@ def test_contents_that_two_files_have_stay_for_the_other(
     first = only_file(desk, "a.txt", b"the same")
     only_file(desk, "b.md", b"the same")
     clock.sleep(DAY)
-    fetch(path, api, clock)
+    fetch_attached(path, api, clock)
     assert list(contents(path).values()).count(b"the same") == 1
     desk.workspace.redact_message(row_of(path, first)["message_id"])
     clock.sleep(DAY)
-    fetch(path, api, clock)
+    fetch_attached(path, api, clock)
     assert list(contents(path).values()).count(b"the same") == 1
     assert len(served(api)) == OURS + 2
 
@@ -273,13 +273,13 @@ def test_a_file_that_another_message_has_by_now_is_not_fetched_again(
 ) -> None:
     address = only_file(desk)
     clock.sleep(DAY)
-    fetch(path, api, clock)
+    fetch_attached(path, api, clock)
     row = row_of(path, address)
     desk.workspace.reply(
         row["issue_id"], html="It", author=desk.agents[0], private=True, file_urls=[address]
     )
     clock.sleep(DAY)
-    fetch(path, api, clock)
+    fetch_attached(path, api, clock)
     assert len(served(api)) == OURS + 1
     both = rows(path, "SELECT * FROM attachments WHERE address = ?", [address])
     assert {(one["is_private"], one["path"], one["size"]) for one in both} == {
@@ -291,12 +291,12 @@ def test_a_file_that_another_message_has_by_now_is_not_fetched_again(
 def test_files_of_deleted_issues_are_marked_and_come_back_with_them(
     path: Path, desk: Desk, api: Api, clock: FakeClock
 ) -> None:
-    fetch(path, api, clock)
+    fetch_attached(path, api, clock)
     issue, before = desk.issues[1], contents(path)
     mine = "SELECT * FROM attachments WHERE issue_id = ?"
     desk.workspace.delete_issue(issue)
     clock.sleep(DAY)
-    fetch(path, api, clock, reconcile=True)
+    fetch_attached(path, api, clock, reconcile=True)
     gone = rows(path, mine, [issue])
     assert len(gone) == 5
     assert {(one["deleted_at"] is None, one["path"], one["error"]) for one in gone} == {
@@ -307,14 +307,14 @@ def test_files_of_deleted_issues_are_marked_and_come_back_with_them(
     assert b"\x89PNG1" not in contents(path).values()
     desk.workspace.restore_issue(issue)
     clock.sleep(DAY)
-    fetch(path, api, clock, reconcile=True)
+    fetch_attached(path, api, clock, reconcile=True)
     assert contents(path) == before
     assert {one["deleted_at"] for one in rows(path, mine, [issue])} == {None}
     desk.workspace.delete_issue(issue)
     clock.sleep(DAY)
-    fetch(path, api, clock, reconcile=True)
+    fetch_attached(path, api, clock, reconcile=True)
     clock.sleep(1)
-    fetch(path, api, clock, erase_deleted=0)
+    fetch_attached(path, api, clock, erase_deleted=0)
     assert rows(path, mine, [issue]) == []
     assert rows(path, "PRAGMA foreign_key_check") == []
 
@@ -375,7 +375,7 @@ def test_hostile_names_lead_nowhere(path: Path, desk: Desk, api: Api, clock: Fak
     for number, name in enumerate(HOSTILE):
         only_file(desk, name, f"hostile {number}".encode())
     clock.sleep(DAY)
-    outcome = fetch(path, api, clock)
+    outcome = fetch_attached(path, api, clock)
     assert errors(outcome) == {}
     # Whatever httpx makes of such an address, nothing is anywhere but where it belongs.
     assert {one.name.partition(".db")[0] for one in path.parent.iterdir()} == {"pylon", "files"}
@@ -408,7 +408,7 @@ def test_a_body_without_end_is_cut_off(path: Path, desk: Desk, api: Api, clock: 
     bodies = [endless(b"x" * 2**16), endless(b"x", clock)]
     hosts.answers[".*big.bin"] = lambda: httpx.Response(200, stream=bodies[0])
     hosts.answers[".*slow.bin"] = lambda: httpx.Response(200, stream=bodies[1])
-    fetch(path, api, clock, hosts, limit=10**6)
+    fetch_attached(path, api, clock, hosts, limit=10**6)
     found = problems(path)
     assert found["big.bin"] == "it is over 1,000,000 bytes"
     assert found["slow.bin"] == "it is not complete after 900 s"
@@ -449,13 +449,13 @@ def test_an_odd_answer_is_no_file(
     hosts = Hosts(api)
     answer, told = ANSWERS[case]
     hosts.answers[".*odd.bin"] = lambda: answer
-    outcome = fetch(path, api, clock, hosts, limit=1000)
+    outcome = fetch_attached(path, api, clock, hosts, limit=1000)
     assert not outcome.failed
     row = row_of(path, address)
     assert (row["error"], row["path"]) == (told, None)
     assert len([one for one in hosts.requests if one.url.path.endswith("odd.bin")]) == 1
     # Which is tried again, and then it is there.
-    fetch(path, api, clock, limit=1000)
+    fetch_attached(path, api, clock, limit=1000)
     row = row_of(path, address)
     assert (row["error"], row["content_hash"]) == (None, sha(b"bytes"))
 
@@ -467,10 +467,10 @@ def test_a_broken_connection_is_no_file(
     address = only_file(desk, "odd.bin")
     clock.sleep(DAY)
     api.misbehave(fault, ".*odd.bin")
-    fetch(path, api, clock)
+    fetch_attached(path, api, clock)
     assert "its host gives no whole answer" in row_of(path, address)["error"]
     assert not [*(path.parent / "files").glob("*.part")]
-    fetch(path, api, clock)
+    fetch_attached(path, api, clock)
     assert row_of(path, address)["error"] is None
 
 
@@ -483,7 +483,7 @@ def test_a_refused_signature_is_asked_for_again_once(
     before = sync(path, api, clock, "users")
     assert before.gathered is None
     api.misbehave(str(status), ".*odd.bin")
-    fetch(path, api, clock)
+    fetch_attached(path, api, clock)
     assert row_of(path, address)["error"] is None
     tried = [one.status for one in api.downloads if one.path.endswith("odd.bin")]
     assert tried == [status, 200]
@@ -496,13 +496,13 @@ def test_a_refused_file_is_no_failure_and_tried_again(
     clock.sleep(DAY)
     api.misbehave("404", ".*odd.bin", times=4)
     for count in (2, 3, 4):
-        outcome = fetch(path, api, clock)
+        outcome = fetch_attached(path, api, clock)
         assert not outcome.failed
         assert row_of(path, address)["error"] == "its host answers 404"
         tried = [one.status for one in api.downloads if one.path.endswith("odd.bin")]
         # In later runs nothing came by but the new signature.
         assert tried == [404] * count
-    fetch(path, api, clock)
+    fetch_attached(path, api, clock)
     assert row_of(path, address)["error"] is None
 
 
@@ -513,7 +513,7 @@ def test_signatures_that_expired_since_a_run_are_asked_for_again(
     clock.sleep(30 * DAY)
     sync(path, api, clock)
     before = api.count("GET /issues/[^/]+/messages")
-    fetch(path, api, clock)
+    fetch_attached(path, api, clock)
     assert by_hash(path) == stored(desk.workspace)
     # One question an issue.
     assert api.count("GET /issues/[^/]+/messages") == before + 4
@@ -527,7 +527,7 @@ def test_files_that_only_the_issue_names_are_asked_for_with_it(
     clock.sleep(DAY)
     sync(path, api, clock)
     clock.sleep(30 * DAY)
-    fetch(path, api, clock)
+    fetch_attached(path, api, clock)
     assert row_of(path, address)["content_type"] == "application/pdf"
     assert row_of(path, address)["message_id"] is None
 
@@ -557,7 +557,7 @@ def test_no_host_that_leads_to_a_private_address_is_asked(
     path: Path, desk: Desk, api: Api, clock: FakeClock, where: str
 ) -> None:
     hosts = Hosts(api)
-    outcome = fetch(path, api, clock, hosts, resolve=lambda host, port: [where])
+    outcome = fetch_attached(path, api, clock, hosts, resolve=lambda host, port: [where])
     assert hosts.requests == []
     assert outcome.gathered is not None
     assert (outcome.gathered.files, outcome.gathered.failed) == (0, OURS + STRANGE)
@@ -572,10 +572,10 @@ def test_it_connects_to_the_address_that_was_checked(
     """Whatever the name leads to a moment later."""
     hosts = Hosts(api)
     given = itertools.cycle([[PUBLIC], ["10.0.0.1"]])
-    fetch(path, api, clock, hosts, resolve=lambda host, port: next(given))
+    fetch_attached(path, api, clock, hosts, resolve=lambda host, port: next(given))
     assert {request.url.host for request in hosts.requests} == {PUBLIC}
     mixed = ["10.0.0.1", "2606:2800:21f:cb07:6820:80da:af6b:8b2c", "::1"]
-    fetch(path, api, clock, hosts := Hosts(api), resolve=lambda host, port: mixed)
+    fetch_attached(path, api, clock, hosts := Hosts(api), resolve=lambda host, port: mixed)
     assert {request.url.host for request in hosts.requests} == {mixed[1]}
     assert len(by_hash(path)) == len(stored(desk.workspace))
 
@@ -590,7 +590,7 @@ def test_where_one_address_does_not_answer_the_next_is_asked(
             return super().handle_request(request)
 
     both = [PUBLIC, "93.184.215.15"]
-    fetch(path, api, clock, OneDown(api), resolve=lambda host, port: both)
+    fetch_attached(path, api, clock, OneDown(api), resolve=lambda host, port: both)
     assert by_hash(path) == stored(desk.workspace)
 
 
@@ -614,7 +614,7 @@ def test_addresses_that_tell_themselves_are_not_even_asked_for(
         desk.issues[0], html="See", author=desk.agents[0], file_urls=[f"{address}?sig=1"]
     )
     clock.sleep(DAY)
-    fetch(path, api, clock, hosts := Hosts(api))
+    fetch_attached(path, api, clock, hosts := Hosts(api))
     found = rows(path, "SELECT * FROM attachments WHERE address = ?", [address])
     assert [row["error"] for row in found] == ([told] if told else [])
     assert {request.headers["host"] for request in hosts.requests} == {
@@ -629,7 +629,7 @@ def test_a_name_and_password_before_the_host_are_neither_kept_nor_sent(
     given = "https://me:hunter2@files.example/a.png?x=1#y"
     desk.workspace.reply(desk.issues[0], html="See", author=desk.agents[0], file_urls=[given])
     clock.sleep(DAY)
-    fetch(path, api, clock, hosts := Hosts(api))
+    fetch_attached(path, api, clock, hosts := Hosts(api))
     row = row_of(path, "https://files.example/a.png")
     assert row["error"] == "it is at an address with an odd host, port or user"
     assert "files.example" not in {request.headers["host"] for request in hosts.requests}
@@ -651,7 +651,7 @@ def test_a_host_that_is_down_is_given_up_and_no_other(
                 raise httpx.ConnectError("", request=request)
             return super().handle_request(request)
 
-    outcome = fetch(path, api, clock, hosts := Down(api))
+    outcome = fetch_attached(path, api, clock, hosts := Down(api))
     assert not outcome.failed
     asked = [one for one in hosts.requests if one.headers["host"] == "down.example"]
     assert len(asked) == FAILURES_IN_A_ROW
@@ -670,14 +670,14 @@ def test_where_pylon_does_not_answer_it_stops(
     clock.sleep(DAY)
     sync(path, api, clock)
     api.misbehave("503", "/issues/[^/]+/messages", times=-1)
-    outcome = fetch(path, api, clock)
+    outcome = fetch_attached(path, api, clock)
     assert outcome.failed
     assert errors(outcome) == {}
     assert outcome.gathered is not None
     assert outcome.gathered.failed == FAILURES_IN_A_ROW
     assert "503" in outcome.gathered.error
     api.behave()
-    assert not fetch(path, api, clock).failed
+    assert not fetch_attached(path, api, clock).failed
     assert by_hash(path) == stored(desk.workspace)
 
 
@@ -688,7 +688,7 @@ def test_a_directory_of_another_program_is_refused(
     theirs.parent.mkdir(parents=True)
     theirs.write_bytes(b"x")
     with pytest.raises(Unusable, match="another program"):
-        fetch(path, api, clock)
+        fetch_attached(path, api, clock)
     assert theirs.read_bytes() == b"x"
 
 
@@ -697,7 +697,7 @@ def test_a_directory_of_another_organisation_is_refused_first(
 ) -> None:
     Folder(path.parent / "files").claim("somebody else")
     with pytest.raises(Unusable, match="another organisation"):
-        fetch(path, api, clock)
+        fetch_attached(path, api, clock)
     assert not path.exists()
 
 
@@ -706,7 +706,7 @@ def test_a_directory_that_cannot_be_written_to_is_refused_first(
 ) -> None:
     (path.parent / "files").write_text("no directory")
     with pytest.raises(Unusable, match="cannot write to"):
-        fetch(path, api, clock)
+        fetch_attached(path, api, clock)
     assert not path.exists()
 
 
@@ -718,8 +718,8 @@ def test_what_else_is_in_the_directory_stays(
     for one in others:
         one.parent.mkdir(parents=True, exist_ok=True)
         one.write_text("mine")
-    fetch(path, api, clock)
-    fetch(path, api, clock)
+    fetch_attached(path, api, clock)
+    fetch_attached(path, api, clock)
     assert [one.read_text() for one in others] == ["mine"] * 4
 
 
@@ -733,7 +733,7 @@ def test_a_link_in_the_directory_is_not_followed(
     elsewhere.mkdir()
     (path.parent / "files").mkdir()
     (path.parent / "files" / sha(content)[:2]).symlink_to(elsewhere)
-    outcome = fetch(path, api, clock)
+    outcome = fetch_attached(path, api, clock)
     assert outcome.gathered is not None
     assert "cannot write to" in outcome.gathered.error
     assert [*elsewhere.iterdir()] == []

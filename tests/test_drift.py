@@ -246,12 +246,12 @@ def test_what_changed_is_told_once(path: Path, busy: Desk, api: Api, clock: Any)
 def test_a_field_that_is_gone_is_left_null_and_told_once(
     path: Path, busy: Desk, api: Api, clock: Any, stream: str, field: str, columns: set[str]
 ) -> None:
-    sync(path, api, clock)
+    sync(path, api, clock, stream)
     gone = {(stream, column, "gone") for column in columns}
     for expected in (gone, set()):
         clock.sleep(3600)
         transport = Emptied(api, stream, field)
-        outcome = sync(path, api, clock, full=True, transport=transport)
+        outcome = sync(path, api, clock, stream, full=True, transport=transport)
         assert errors(outcome) == {}
         assert {one[:3] for one in outcome.drift} == expected
     there = {row["name"] for row in rows(path, f"PRAGMA table_info({stream})")}
@@ -262,7 +262,7 @@ def test_a_field_that_is_gone_is_left_null_and_told_once(
     # Once it is there again, it can be gone again.
     for transport, expected in ((None, set()), (Emptied(api, stream, field), gone)):
         clock.sleep(3600)
-        outcome = sync(path, api, clock, full=True, transport=transport)
+        outcome = sync(path, api, clock, stream, full=True, transport=transport)
         assert {one[:3] for one in outcome.drift} == expected
 
 
