@@ -250,13 +250,12 @@ def test_a_change_arrives_as_told(path: Path, desk: Desk, api: Api, clock: Any, 
 
 @pytest.mark.parametrize("name", [name for name, line in LINES.items() if line.after == DAILY])
 def test_it_arrives_at_once_where_all_is_compared(
-    path: Path, desk: Desk, api: Api, clock: Any, name: str
+    mirror: Path, desk: Desk, api: Api, clock: Any, name: str
 ) -> None:
-    sync(path, api, clock)
     LINES[name].before(desk)
     clock.sleep(DAY)
-    sync(path, api, clock, reconcile=True)
+    sync(mirror, api, clock, reconcile=True)
     LINES[name].happens(desk)
     clock.sleep(3600)
-    sync(path, api, clock, reconcile=True)
-    assert differences(path, desk.workspace) == []
+    sync(mirror, api, clock, reconcile=True)
+    assert differences(mirror, desk.workspace) == []

@@ -151,23 +151,22 @@ def test_erased_with_what_they_belong_to(path: Path, desk: Desk, api: Api, clock
 
 
 def test_files_go_with_their_messages_where_issues_are_merged(
-    path: Path, desk: Desk, api: Api, clock: Any
+    mirror: Path, desk: Desk, api: Api, clock: Any
 ) -> None:
-    sync(path, api, clock)
     into, other = desk.issues[:2]
     moved = {one["id"] for one in desk.workspace.messages(other)}
     desk.workspace.merge_issues(into, other)
     clock.sleep(3600)
-    sync(path, api, clock)
+    sync(mirror, api, clock)
     # Though nobody knows yet that the other is gone.
-    assert rows(path, "SELECT deleted_at FROM issues WHERE id = ?", [other])[0] == {
+    assert rows(mirror, "SELECT deleted_at FROM issues WHERE id = ?", [other])[0] == {
         "deleted_at": None
     }
-    found = rows(path, "SELECT * FROM attachments WHERE message_id IS NOT NULL")
+    found = rows(mirror, "SELECT * FROM attachments WHERE message_id IS NOT NULL")
     assert {one["issue_id"] for one in found if one["message_id"] in moved} == {into}
     clock.sleep(DAY)
-    sync(path, api, clock, reconcile=True)
-    found = rows(path, "SELECT * FROM attachments WHERE message_id IS NOT NULL")
+    sync(mirror, api, clock, reconcile=True)
+    found = rows(mirror, "SELECT * FROM attachments WHERE message_id IS NOT NULL")
     assert {one["issue_id"] for one in found if one["message_id"] in moved} == {into}
     assert {one["deleted_at"] for one in found} == {None}
 
@@ -189,13 +188,12 @@ def test_recordings_of_phone_calls_have_no_signatures_either(
 
 
 def test_files_go_with_the_issues_that_are_no_longer_wanted(
-    path: Path, desk: Desk, api: Api, clock: Any
+    mirror: Path, desk: Desk, api: Api, clock: Any
 ) -> None:
-    sync(path, api, clock)
     clock.sleep(DAY)
-    sync(path, api, clock, issue_type="ticket")
+    sync(mirror, api, clock, issue_type="ticket")
     types = {one["id"]: one["type"].lower() for one in desk.workspace.records("issues")}
-    found = rows(path, "SELECT issue_id, deleted_at FROM attachments")
+    found = rows(mirror, "SELECT issue_id, deleted_at FROM attachments")
     assert {(types[one["issue_id"]], one["deleted_at"] is None) for one in found} == {
         ("ticket", True),
         ("conversation", False),

@@ -97,10 +97,9 @@ def test_a_copy_of_any_moment_of_a_load_is_a_mirror_with_which_a_sync_goes_on(
 
 
 def test_what_another_program_is_writing_is_not_in_it_and_nobody_waits(
-    path: Path, to: Path, copy: Copy, api: Api, desk: Desk, clock: Any
+    mirror: Path, to: Path, copy: Copy, desk: Desk
 ) -> None:
-    sync(path, api, clock)
-    with closing(sqlite3.connect(path, timeout=0)) as writer:
+    with closing(sqlite3.connect(mirror, timeout=0)) as writer:
         writer.execute("BEGIN IMMEDIATE")
         writer.execute("UPDATE issues SET title = 'half done'")
         assert copy().exit_code == 0
@@ -108,20 +107,17 @@ def test_what_another_program_is_writing_is_not_in_it_and_nobody_waits(
     assert differences(to, desk.workspace) == []
 
 
-def test_deleted_words_are_not_in_it(
-    path: Path, to: Path, copy: Copy, api: Api, desk: Desk, clock: Any
-) -> None:
+def test_deleted_words_are_not_in_it(mirror: Path, to: Path, copy: Copy) -> None:
     """Neither those of free pages nor those that wait in the full-text index."""
-    sync(path, api, clock)
     change(
-        path,
+        mirror,
         "PRAGMA secure_delete = OFF",
         "UPDATE issue_messages SET message_text = replace(message_text, 'late', 'zanzibar')",
         "UPDATE issue_messages SET message_text = replace(message_text, 'zanzibar', 'late')",
         "CREATE TABLE words AS SELECT 'zanzibar' AS word",
         "DROP TABLE words",
     )
-    assert b"zanzibar" in path.read_bytes()
+    assert b"zanzibar" in mirror.read_bytes()
     assert copy().exit_code == 0
     assert b"zanzibar" not in to.read_bytes()
     assert rows(to, "SELECT * FROM _pylon_unpurged") == []
@@ -129,13 +125,12 @@ def test_deleted_words_are_not_in_it(
 
 
 def test_full_text_that_was_wrong_is_right_in_it(
-    path: Path, to: Path, copy: Copy, api: Api, desk: Desk, clock: Any
+    mirror: Path, to: Path, copy: Copy, desk: Desk
 ) -> None:
     """As where rows were numbered anew, of which an index knows nothing."""
-    sync(path, api, clock)
-    (trigger,) = rows(path, "SELECT sql FROM sqlite_master WHERE name = 'issues_fts_update'")
+    (trigger,) = rows(mirror, "SELECT sql FROM sqlite_master WHERE name = 'issues_fts_update'")
     change(
-        path,
+        mirror,
         "DROP TRIGGER issues_fts_update",
         "UPDATE issues SET title = 'Walrus'",
         trigger["sql"],
@@ -148,9 +143,8 @@ def test_full_text_that_was_wrong_is_right_in_it(
 
 
 def test_it_is_its_owners_alone_and_nothing_is_written_over(
-    path: Path, to: Path, copy: Copy, api: Api, desk: Desk, clock: Any
+    mirror: Path, to: Path, copy: Copy
 ) -> None:
-    sync(path, api, clock)
     before = os.umask(0)
     try:
         first = copy()
@@ -158,7 +152,7 @@ def test_it_is_its_owners_alone_and_nothing_is_written_over(
         os.umask(before)
     assert (first.exit_code, first.stdout) == (0, "")
     assert copy("--force", "-q").output == ""
-    assert first.stderr.startswith(f"{to} holds a copy of {path}, ")
+    assert first.stderr.startswith(f"{to} holds a copy of {mirror}, ")
     assert to.stat().st_mode & 0o777 == 0o600
     again = copy()
     assert (again.exit_code, again.stderr) == (
@@ -167,7 +161,7 @@ def test_it_is_its_owners_alone_and_nothing_is_written_over(
     )
     found = CliRunner().invoke(cli, ["doctor", str(to)], env={"PYLON_API_TOKEN": ""})
     assert (found.exit_code, "WRONG" in found.stdout) == (0, False)
-    change(path, "DELETE FROM tags")
+    change(mirror, "DELETE FROM tags")
     assert copy("--force").exit_code == 0
     assert rows(to, "SELECT * FROM tags") == []
     assert to.stat().st_mode & 0o777 == 0o600
@@ -187,23 +181,22 @@ def test_it_is_its_owners_alone_and_nothing_is_written_over(
     ],
 )
 def test_what_is_no_copy_is_not_written_over_even_with_force(
-    path: Path, to: Path, copy: Copy, api: Api, desk: Desk, clock: Any, kind: str, words: str
+    mirror: Path, to: Path, copy: Copy, kind: str, words: str
 ) -> None:
-    sync(path, api, clock)
     if kind == "itself":
-        to.symlink_to(path)
+        to.symlink_to(mirror)
     elif kind == "notes":
         to.write_text("Milk, eggs, and all of the other things.")
     elif kind == "other":
         change(to, "CREATE TABLE recipes (name)")
     elif kind == "open":
-        shutil.copy(path, to)
+        shutil.copy(mirror, to)
         Path(f"{to}-wal").write_bytes(b"frames")
     elif kind in ("left", "journal"):
         # Of a file that somebody has moved away: SQLite would read it into the copy.
         Path(f"{to}-{'wal' if kind == 'left' else kind}").write_bytes(b"frames")
     elif kind == "lock":
-        to = path.with_name(f"{path.name}.lock")
+        to = mirror.with_name(f"{mirror.name}.lock")
     else:
         to.mkdir()
     before = to.read_bytes() if to.is_file() else b""
@@ -212,38 +205,31 @@ def test_what_is_no_copy_is_not_written_over_even_with_force(
     assert (to.read_bytes() if to.is_file() else b"") == before
 
 
-def test_a_damaged_mirror_takes_no_good_copys_place(
-    path: Path, to: Path, copy: Copy, api: Api, desk: Desk, clock: Any
-) -> None:
-    sync(path, api, clock)
+def test_a_damaged_mirror_takes_no_good_copys_place(mirror: Path, to: Path, copy: Copy) -> None:
     assert copy().exit_code == 0
     before = to.read_bytes()
-    with path.open("r+b") as file:
+    with mirror.open("r+b") as file:
         file.seek(4096)
         file.write(b"x" * 200)
     result = copy("--force")
     assert result.exit_code == 1
-    assert result.stderr.startswith(f"Error: cannot copy {path} to {to}: ")
-    assert result.stderr.endswith(f"pylon-to-sqlite doctor {path} tells what is wrong\n")
+    assert result.stderr.startswith(f"Error: cannot copy {mirror} to {to}: ")
+    assert result.stderr.endswith(f"pylon-to-sqlite doctor {mirror} tells what is wrong\n")
     assert to.read_bytes() == before
 
 
-def test_a_disk_that_is_full_leaves_nothing(
-    path: Path, to: Path, copy: Copy, api: Api, desk: Desk, clock: Any
-) -> None:
-    sync(path, api, clock)
-    command = f"ulimit -f 300; exec {sys.executable} -m pylon_to_sqlite backup {path} {to}"
+def test_a_disk_that_is_full_leaves_nothing(mirror: Path, to: Path, copy: Copy) -> None:
+    command = f"ulimit -f 300; exec {sys.executable} -m pylon_to_sqlite backup {mirror} {to}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith(f"Error: cannot copy {path} to {to}: ")
+    assert done.stderr.startswith(f"Error: cannot copy {mirror} to {to}: ")
     assert [*to.parent.iterdir()] == []
 
 
 def test_a_mirror_that_a_sync_writes_to_is_not_written_over(
-    path: Path, to: Path, copy: Copy, api: Api, desk: Desk, clock: Any
+    mirror: Path, to: Path, copy: Copy, api: Api, desk: Desk, clock: Any
 ) -> None:
     """Else what that sync reads would go into a file without a name."""
-    sync(path, api, clock)
     sync(to, api, clock, "tags")
     to.with_name(f"{to.name}-wal").unlink(missing_ok=True)
     with held(to):
@@ -253,11 +239,8 @@ def test_a_mirror_that_a_sync_writes_to_is_not_written_over(
     assert differences(to, desk.workspace) == []
 
 
-def test_what_killed_copies_left_is_removed(
-    path: Path, to: Path, copy: Copy, api: Api, desk: Desk, clock: Any
-) -> None:
+def test_what_killed_copies_left_is_removed(mirror: Path, to: Path, copy: Copy) -> None:
     """Once nobody has written to it for half a day; what is not a copy's is left alone."""
-    sync(path, api, clock)
     directory = to.parent
     old = [".other.db.a1b2c3d4.pylon-copy", ".other.db.a1b2c3d4.pylon-copy-journal"]
     kept = [".new.db.a1b2c3d4.pylon-copy", ".mine.part", "pylon-copy"]
@@ -265,7 +248,7 @@ def test_what_killed_copies_left_is_removed(
         (directory / name).write_text("half")
     for name in (*old, *kept[1:]):
         os.utime(directory / name, (time.time() - 86400,) * 2)
-    back_up(path, to)
+    back_up(mirror, to)
     assert {one.name for one in directory.iterdir()} == {*kept, to.name}
 
 

@@ -182,19 +182,18 @@ def test_one_type_of_issues_alone(path: Path, desk: Desk, api: Api, clock: Any) 
 
 
 def test_what_leaves_the_scope_is_marked_and_what_comes_is_loaded(
-    path: Path, desk: Desk, api: Api, clock: Any
+    mirror: Path, desk: Desk, api: Api, clock: Any
 ) -> None:
-    sync(path, api, clock)
     for kind, mirrored in (("conversation", 2), ("ticket", 2), ("all", 4), ("ticket", 2)):
         clock.sleep(3600)
-        outcome = sync(path, api, clock, issue_type=kind)
+        outcome = sync(mirror, api, clock, issue_type=kind)
         assert errors(outcome) == {}
-        assert len(live(path, "issues")) == mirrored
-        assert differences(path, desk.workspace) == []
+        assert len(live(mirror, "issues")) == mirrored
+        assert differences(mirror, desk.workspace) == []
         clock.sleep(3600)
-        again = sync(path, api, clock, reconcile=True)
+        again = sync(mirror, api, clock, reconcile=True)
         assert again.compared == Compared(issues=4)
-        assert differences(path, desk.workspace) == []
+        assert differences(mirror, desk.workspace) == []
 
 
 def test_a_scope_that_is_narrowed_in_the_middle_of_a_load(

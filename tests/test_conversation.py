@@ -272,15 +272,12 @@ def test_attachments_are_links_to_the_web_only(
     assert {one.get("rel") for one in found} == {"noopener noreferrer nofollow"}
 
 
-def test_what_was_downloaded_says_where_it_is(
-    path: Path, desk: Desk, api: Api, clock: FakeClock
-) -> None:
-    sync(path, api, clock)
-    with closing(sqlite3.connect(path)) as connection:
+def test_what_was_downloaded_says_where_it_is(mirror: Path) -> None:
+    with closing(sqlite3.connect(mirror)) as connection:
         sql = "UPDATE attachments SET path = 'ab/abc.png' WHERE file_name = 'shot 0.png'"
         assert connection.execute(sql).rowcount == 2
         connection.commit()
-    _, reply, note = by_class(tree(page(path, FIRST)), "files")
+    _, reply, note = by_class(tree(page(mirror, FIRST)), "files")
     kept = "shot 0.png at assets.usepylon.com, kept as ab/abc.png"
     assert [words(one) for one in reply] == [kept]
     assert [words(one) for one in note] == ["ledger 0.csv at assets.usepylon.com", kept]

@@ -71,21 +71,20 @@ def moved_away(path: Path) -> None:
 @pytest.mark.parametrize("workers", [1, 4])
 @pytest.mark.parametrize("go", [removed, replaced, moved_away])
 def test_a_file_that_goes_while_a_run_writes_to_it(
-    path: Path, desk: Desk, api: Api, clock: Any, go: Callable[[Path], None], workers: int
+    mirror: Path, desk: Desk, api: Api, clock: Any, go: Callable[[Path], None], workers: int
 ) -> None:
     """The run stops at once and says so, for nobody would ever see what it writes on; the next one
     reads it again."""
-    sync(path, api, clock)
-    transport = Interrupting(api, 12, lambda: go(path))
+    transport = Interrupting(api, 12, lambda: go(mirror))
     with pytest.raises(Removed, match="was removed or replaced while a run wrote to it"):
-        sync(path, api, clock, full=True, transport=transport, workers=workers)
+        sync(mirror, api, clock, full=True, transport=transport, workers=workers)
     # Those of other lanes were under way.
     assert transport.after <= (1 if workers == 1 else 10)
-    for one in path.parent.glob("*-wal"):
+    for one in mirror.parent.glob("*-wal"):
         one.unlink()
     clock.sleep(DAY)
-    assert errors(sync(path, api, clock)) == {}
-    assert differences(path, desk.workspace) == []
+    assert errors(sync(mirror, api, clock)) == {}
+    assert differences(mirror, desk.workspace) == []
 
 
 def test_a_file_that_goes_at_the_very_end(path: Path, desk: Desk, api: Api, clock: Any) -> None:
@@ -111,39 +110,35 @@ def impatient(path: Path, api: Api, clock: Any, transport: httpx.BaseTransport) 
 
 
 def test_a_program_that_writes_for_too_long_is_told_of(
-    path: Path, desk: Desk, api: Api, clock: Any
+    mirror: Path, desk: Desk, api: Api, clock: Any
 ) -> None:
     """From the very beginning, or from in between; what was committed stays, the next run goes on
     with it."""
-    sync(path, api, clock)
     for change in ("reply", "account", "lists"):
         CHANGES[change](desk, desk.issues[0], 1)
     clock.sleep(DAY)
-    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+    with closing(sqlite3.connect(mirror, isolation_level=None, check_same_thread=False)) as other:
         for at in (0, 10):
             transport = Interrupting(api, at, lambda: other.execute("BEGIN IMMEDIATE"))
             with pytest.raises(Unavailable) as raised:
-                impatient(path, api, clock, transport)
+                impatient(mirror, api, clock, transport)
             assert str(raised.value) == (
-                f"cannot write to {path}: database is locked: another program has it for itself;"
+                f"cannot write to {mirror}: database is locked: another program has it for itself;"
                 " run it again when that is done. What was committed stays"
             )
             other.execute("ROLLBACK")
     clock.sleep(DAY)
-    assert errors(sync(path, api, clock)) == {}
-    assert differences(path, desk.workspace) == []
+    assert errors(sync(mirror, api, clock)) == {}
+    assert differences(mirror, desk.workspace) == []
 
 
-def test_a_program_that_lets_nobody_read_is_told_of_too(
-    path: Path, desk: Desk, api: Api, clock: Any
-) -> None:
+def test_a_program_that_lets_nobody_read_is_told_of_too(mirror: Path, api: Api, clock: Any) -> None:
     """It is no usage error: nothing is wrong with the file."""
-    sync(path, api, clock)
-    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+    with closing(sqlite3.connect(mirror, isolation_level=None, check_same_thread=False)) as other:
         other.execute("PRAGMA locking_mode = EXCLUSIVE")
         other.execute("UPDATE _pylon_meta SET value = value")
         with pytest.raises(Unavailable, match="database is locked: another program has it for it"):
-            impatient(path, api, clock, SandboxTransport(api))
+            impatient(mirror, api, clock, SandboxTransport(api))
 
 
 # The disk is full
@@ -392,30 +387,26 @@ def test_torn_free_pages_are_in_no_copy(
     assert differences(copy, desk.workspace) == []
 
 
-def test_a_torn_header_is_told_and_nothing_is_written(
-    path: Path, desk: Desk, api: Api, clock: Any
-) -> None:
-    sync(path, api, clock)
-    torn(path, "header")
-    before = path.read_bytes()
+def test_a_torn_header_is_told_and_nothing_is_written(mirror: Path, api: Api, clock: Any) -> None:
+    torn(mirror, "header")
+    before = mirror.read_bytes()
     with pytest.raises(Unusable) as raised:
-        sync(path, api, clock)
-    assert str(raised.value) == f"{path} is no SQLite database"
-    assert path.read_bytes() == before
-    assert "restore a backup, or move the file and its -wal aside" in doctor(path)
+        sync(mirror, api, clock)
+    assert str(raised.value) == f"{mirror} is no SQLite database"
+    assert mirror.read_bytes() == before
+    assert "restore a backup, or move the file and its -wal aside" in doctor(mirror)
 
 
-def test_memory_that_is_garbled_is_told(path: Path, desk: Desk, api: Api, clock: Any) -> None:
+def test_memory_that_is_garbled_is_told(mirror: Path, desk: Desk, api: Api, clock: Any) -> None:
     """doctor --mend mends that."""
-    sync(path, api, clock)
-    with closing(sqlite3.connect(path)) as connection, connection:
+    with closing(sqlite3.connect(mirror)) as connection, connection:
         connection.execute("UPDATE _pylon_checkpoints SET state = '{x' WHERE stream = 'accounts'")
     said = "what the file remembers of accounts is garbled: pylon-to-sqlite doctor tells more"
-    assert errors(sync(path, api, clock)) == {"accounts": said}
-    told = CliRunner().invoke(cli, ["status", str(path)])
+    assert errors(sync(mirror, api, clock)) == {"accounts": said}
+    told = CliRunner().invoke(cli, ["status", str(mirror)])
     assert (told.exit_code, "garbled" in told.stderr) == (2, True)
-    command = ["doctor", str(path), "--mend", "--auth", str(path.parent / "none")]
+    command = ["doctor", str(mirror), "--mend", "--auth", str(mirror.parent / "none")]
     assert CliRunner().invoke(cli, command).exit_code == 0
     clock.sleep(DAY)
-    assert errors(sync(path, api, clock)) == {}
-    assert differences(path, desk.workspace) == []
+    assert errors(sync(mirror, api, clock)) == {}
+    assert differences(mirror, desk.workspace) == []

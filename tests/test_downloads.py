@@ -141,13 +141,12 @@ def test_signatures_are_nowhere_in_the_file_nor_in_names(
 
 
 def test_reading_again_changes_nothing_though_signatures_do(
-    path: Path, desk: Desk, api: Api, clock: FakeClock
+    mirror: Path, api: Api, clock: FakeClock
 ) -> None:
-    sync(path, api, clock)
-    before = data(path)
+    before = data(mirror)
     clock.sleep(DAY)
-    outcome = sync(path, api, clock, full=True, reconcile=True)
-    assert data(path) == before
+    outcome = sync(mirror, api, clock, full=True, reconcile=True)
+    assert data(mirror) == before
     assert sum(one.counts.changed for one in outcome.results) == 0
 
 
@@ -507,14 +506,13 @@ def test_a_refused_file_is_no_failure_and_tried_again(
 
 
 def test_signatures_that_expired_since_a_run_are_asked_for_again(
-    path: Path, desk: Desk, api: Api, clock: FakeClock
+    mirror: Path, desk: Desk, api: Api, clock: FakeClock
 ) -> None:
-    sync(path, api, clock)
     clock.sleep(30 * DAY)
-    sync(path, api, clock)
+    sync(mirror, api, clock)
     before = api.count("GET /issues/[^/]+/messages")
-    fetch_attached(path, api, clock)
-    assert by_hash(path) == stored(desk.workspace)
+    fetch_attached(mirror, api, clock)
+    assert by_hash(mirror) == stored(desk.workspace)
     # One question an issue.
     assert api.count("GET /issues/[^/]+/messages") == before + 4
 

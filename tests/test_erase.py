@@ -57,68 +57,65 @@ def test_a_record_is_erased_after_so_many_days_with_all_that_belongs_to_it(
 
 
 def test_what_is_still_named_keeps_its_key_and_its_mark(
-    path: Path, desk: Desk, api: Api, clock: Any
+    mirror: Path, desk: Desk, api: Api, clock: Any
 ) -> None:
     """And no name of theirs comes back with what names them."""
-    sync(path, api, clock)
     gone = {"accounts": desk.accounts[1], "contacts": desk.contacts[1]}
     for stream, key in gone.items():
         desk.workspace.remove(stream, key)
-    sync(path, api, clock)
+    sync(mirror, api, clock)
     clock.sleep(3600)
-    outcome = sync(path, api, clock, erase_deleted=0)
+    outcome = sync(mirror, api, clock, erase_deleted=0)
     assert outcome.erased == 2
     for _ in range(2):
         for stream, key in gone.items():
-            (row,) = rows(path, f"SELECT * FROM {stream} WHERE id = ?", [key])
+            (row,) = rows(mirror, f"SELECT * FROM {stream} WHERE id = ?", [key])
             kept = {name for name, value in row.items() if value is not None}
             assert kept == {"id", "deleted_at", "synced_at", "placeholder"}, stream
             assert row["placeholder"] == 1
-        assert rows(path, "PRAGMA foreign_key_check") == []
+        assert rows(mirror, "PRAGMA foreign_key_check") == []
         clock.sleep(2 * DAY)
         desk.workspace.change_issue(desk.issues[1], title="Who was it?")
         asked = api.count("GET /(accounts|contacts)/.*")
-        outcome = sync(path, api, clock, erase_deleted=0)
+        outcome = sync(mirror, api, clock, erase_deleted=0)
         assert (errors(outcome), outcome.erased) == ({}, 0)
         assert api.count("GET /(accounts|contacts)/.*") == asked
-    assert differences(path, desk.workspace) == []
+    assert differences(mirror, desk.workspace) == []
 
 
 def test_an_erased_record_that_comes_back_is_whole(
-    path: Path, desk: Desk, api: Api, clock: Any
+    mirror: Path, desk: Desk, api: Api, clock: Any
 ) -> None:
-    sync(path, api, clock)
     before = desk.workspace.snapshot()
     for issue in desk.issues[:2]:
         desk.workspace.delete_issue(issue)
     desk.workspace.remove("accounts", desk.accounts[1])
     desk.workspace.remove("knowledge_bases", desk.base)
-    sync(path, api, clock, reconcile=True)
+    sync(mirror, api, clock, reconcile=True)
     clock.sleep(DAY)
-    assert sync(path, api, clock, erase_deleted=0).erased > 10
+    assert sync(mirror, api, clock, erase_deleted=0).erased > 10
     clock.sleep(DAY)
     again = Api(before, allowance=None)
     before.clock = clock.now
-    assert errors(sync(path, again, clock, reconcile=True)) == {}
-    assert errors(sync(path, again, clock)) == {}
-    assert differences(path, before) == []
+    assert errors(sync(mirror, again, clock, reconcile=True)) == {}
+    assert errors(sync(mirror, again, clock)) == {}
+    assert differences(mirror, before) == []
 
 
 def test_rows_of_ones_own_that_name_a_record_keep_its_key(
-    path: Path, desk: Desk, api: Api, clock: Any
+    mirror: Path, desk: Desk, api: Api, clock: Any
 ) -> None:
-    sync(path, api, clock)
     tag = desk.workspace.records("tags")[0]["id"]
-    with closing(sqlite3.connect(path)) as connection:
+    with closing(sqlite3.connect(mirror)) as connection:
         connection.execute("CREATE TABLE mine (tag REFERENCES tags(ID), why TEXT)")
         connection.execute("INSERT INTO mine VALUES (?, 'because')", [tag])
         connection.commit()
     desk.workspace.remove("tags", tag)
-    sync(path, api, clock)
-    assert sync(path, api, clock, erase_deleted=0).erased == 1
-    (row,) = rows(path, "SELECT * FROM tags WHERE id = ?", [tag])
+    sync(mirror, api, clock)
+    assert sync(mirror, api, clock, erase_deleted=0).erased == 1
+    (row,) = rows(mirror, "SELECT * FROM tags WHERE id = ?", [tag])
     assert (row["value"], row["deleted_at"] is None) == (None, False)
-    assert rows(path, "PRAGMA foreign_key_check") == []
+    assert rows(mirror, "PRAGMA foreign_key_check") == []
 
 
 def test_only_placeholders_are_told_of_by_what_names_them(

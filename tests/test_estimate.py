@@ -95,20 +95,16 @@ def test_time_is_what_the_slowest_endpoint_takes(
     assert (messages.requests, messages.per_minute, told.seconds) == (120, 120, 60.0)
 
 
-def test_a_comparison_that_is_due_is_told(path: Path, desk: Desk, api: Api, clock: Any) -> None:
-    sync(path, api, clock)
-    assert "comparing all issues" not in {one.name for one in estimated(path, api, clock).costs}
+def test_a_comparison_that_is_due_is_told(mirror: Path, api: Api, clock: Any) -> None:
+    assert "comparing all issues" not in {one.name for one in estimated(mirror, api, clock).costs}
     clock.sleep(DAY)
-    assert "comparing all issues" in {one.name for one in estimated(path, api, clock).costs}
+    assert "comparing all issues" in {one.name for one in estimated(mirror, api, clock).costs}
 
 
-def test_a_file_of_another_organisation_is_refused(
-    path: Path, desk: Desk, api: Api, clock: Any
-) -> None:
-    sync(path, api, clock)
+def test_a_file_of_another_organisation_is_refused(mirror: Path, clock: Any) -> None:
     other = Api(Workspace(clock, seed=9), allowance=None)
     with pytest.raises(Unauthorized):
-        estimated(path, other, clock)
+        estimated(mirror, other, clock)
 
 
 def test_what_cannot_be_told_is_said(path: Path, desk: Desk, api: Api, clock: Any) -> None:
@@ -117,12 +113,11 @@ def test_what_cannot_be_told_is_said(path: Path, desk: Desk, api: Api, clock: An
     assert error.startswith("surveys: ")
 
 
-def test_doubted_conversations_are_told(path: Path, desk: Desk, api: Api, clock: Any) -> None:
-    sync(path, api, clock)
-    told = {one.name: one.requests for one in estimated(path, api, clock, verify=30).costs}
+def test_doubted_conversations_are_told(mirror: Path, api: Api, clock: Any) -> None:
+    told = {one.name: one.requests for one in estimated(mirror, api, clock, verify=30).costs}
     assert (told["issue_messages"], told["issue_threads"]) == (4, 4)
     before = asked(api, "issue_messages")
-    sync(path, api, clock, verify=30)
+    sync(mirror, api, clock, verify=30)
     assert asked(api, "issue_messages") == before + 4
 
 

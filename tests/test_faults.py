@@ -76,27 +76,26 @@ def _children(desk: Desk, child: str, issue: str) -> list[Any]:
 
 @pytest.mark.parametrize("status", ["400", "404", "410"])
 def test_an_issue_that_is_gone_is_marked_gone_with_its_children_and_is_no_failure(
-    path: Path, desk: Desk, api: Api, clock: Any, status: str
+    mirror: Path, desk: Desk, api: Api, clock: Any, status: str
 ) -> None:
-    sync(path, api, clock)
     gone = desk.issues[1]
     desk.workspace.reply(gone, html="<p>One last word.</p>", author=desk.contacts[0])
     clock.sleep(DAY)
-    sync(path, api, clock, "issues")
+    sync(mirror, api, clock, "issues")
     desk.workspace.delete_issue(gone)
     api.misbehave(status, f"/issues/{gone}/.*", times=-1)
-    outcome = sync(path, api, clock)
+    outcome = sync(mirror, api, clock)
     assert errors(outcome) == {}
     counts = {one.stream.name: one.counts for one in outcome.results}
     assert counts["issues"].gone == 1
     for table, column in (("issues", "id"), ("issue_messages", "issue_id")):
-        assert gone not in {row[column] for row in live(path, table)}
-        kept = rows(path, f"SELECT deleted_at FROM {table} WHERE {column} = ?", [gone])
+        assert gone not in {row[column] for row in live(mirror, table)}
+        kept = rows(mirror, f"SELECT deleted_at FROM {table} WHERE {column} = ?", [gone])
         assert kept, "nothing is lost"
         assert all(row["deleted_at"] for row in kept)
-    assert differences(path, desk.workspace) == []
+    assert differences(mirror, desk.workspace) == []
     api.log.clear()
-    sync(path, api, clock)
+    sync(mirror, api, clock)
     assert not [one for one in api.log if gone in one.path], "it is not asked for again"
 
 
@@ -108,42 +107,40 @@ def test_a_stray_404_on_children_is_not_gone(path: Path, desk: Desk, api: Api, c
 
 @pytest.mark.parametrize("status", ["404", "410"])
 def test_no_issue_is_gone_where_all_are_said_to_be(
-    path: Path, desk: Desk, api: Api, clock: Any, status: str
+    mirror: Path, desk: Desk, api: Api, clock: Any, status: str
 ) -> None:
     """It is the endpoint then. Only the comparison would bring them back, a day later."""
-    sync(path, api, clock)
     desk.workspace.reply(desk.issues[1], html="<p>One more.</p>", author=desk.contacts[0])
     clock.sleep(DAY)
     api.misbehave(status, "/issues/[^/]+(/messages)?", times=-1, method="GET")
-    assert set(errors(sync(path, api, clock))) == {"issue_messages"}
-    assert {row["id"] for row in live(path, "issues")} == {*desk.issues}
-    assert len(live(path, "issue_messages")) == 16
+    assert set(errors(sync(mirror, api, clock))) == {"issue_messages"}
+    assert {row["id"] for row in live(mirror, "issues")} == {*desk.issues}
+    assert len(live(mirror, "issue_messages")) == 16
     api.behave()
-    assert errors(sync(path, api, clock)) == {}
-    assert differences(path, desk.workspace) == []
+    assert errors(sync(mirror, api, clock)) == {}
+    assert differences(mirror, desk.workspace) == []
 
 
 @pytest.mark.parametrize("fault", ["data-null", "no-data"])
 def test_no_conversation_is_gone_where_all_are_said_to_be(
-    path: Path, desk: Desk, api: Api, clock: Any, fault: str
+    mirror: Path, desk: Desk, api: Api, clock: Any, fault: str
 ) -> None:
     """One that is empty, while another is not, is."""
-    sync(path, api, clock)
     desk.workspace.reply(desk.issues[1], html="<p>One more.</p>", author=desk.contacts[0])
     clock.sleep(DAY)
     api.misbehave(fault, "/issues/[^/]+/messages", times=-1)
-    failed = errors(sync(path, api, clock))
+    failed = errors(sync(mirror, api, clock))
     assert failed["issue_messages"].endswith(
         "gives nothing, here as elsewhere where there was something"
     )
-    assert len(live(path, "issue_messages")) == 16
+    assert len(live(mirror, "issue_messages")) == 16
     api.behave()
     for message in desk.workspace.messages(desk.issues[1]):
         desk.workspace.delete_message(message["id"])
     clock.sleep(DAY)
-    assert errors(sync(path, api, clock)) == {}
-    assert len(live(path, "issue_messages")) == 12
-    assert differences(path, desk.workspace) == []
+    assert errors(sync(mirror, api, clock)) == {}
+    assert len(live(mirror, "issue_messages")) == 12
+    assert differences(mirror, desk.workspace) == []
 
 
 def test_conversations_emptied_together_are_no_fault_of_all(
@@ -165,18 +162,17 @@ def test_conversations_emptied_together_are_no_fault_of_all(
 
 
 def test_an_issue_that_came_back_gets_its_children_again(
-    path: Path, desk: Desk, api: Api, clock: Any
+    mirror: Path, desk: Desk, api: Api, clock: Any
 ) -> None:
-    sync(path, api, clock)
     desk.workspace.change_issue(desk.issues[0], title="Touched")
     clock.sleep(DAY)
     api.misbehave("404", f"/issues/{desk.issues[0]}.*", times=-1)
-    sync(path, api, clock)
-    assert differences(path, desk.workspace) != []
+    sync(mirror, api, clock)
+    assert differences(mirror, desk.workspace) != []
     api.behave()
-    sync(path, api, clock, "issues", full=True)
-    sync(path, api, clock)
-    assert differences(path, desk.workspace) == []
+    sync(mirror, api, clock, "issues", full=True)
+    sync(mirror, api, clock)
+    assert differences(mirror, desk.workspace) == []
 
 
 def test_when_children_fail_five_times_in_a_row_the_stream_stops(

@@ -16,11 +16,10 @@ def changes(path: Path) -> list[tuple[Any, ...]]:
 
 
 def test_changes_of_an_issue_are_noted_when_they_are_seen(
-    path: Path, desk: Desk, api: Api, clock: Any
+    mirror: Path, desk: Desk, api: Api, clock: Any
 ) -> None:
     """Old and new, once; a new issue has none, nor has what changed back in between."""
-    sync(path, api, clock)
-    assert changes(path) == []
+    assert changes(mirror) == []
     workspace, (first, second) = desk.workspace, desk.issues[:2]
     workspace.change_issue(first, state="on_hold", assignee=desk.agents[1], team=None)
     workspace.change_issue(first, custom_fields={"priority": "urgent"}, tags=["bug", "tag-0", "x"])
@@ -28,9 +27,9 @@ def test_changes_of_an_issue_are_noted_when_they_are_seen(
     workspace.change_issue(desk.issues[2], state="closed")
     workspace.change_issue(desk.issues[2], state="new")
     clock.sleep(DAY)
-    assert die(path, api, clock, 2, "issues", answered=True)
-    sync(path, api, clock)
-    assert sorted(changes(path)) == sorted(
+    assert die(mirror, api, clock, 2, "issues", answered=True)
+    sync(mirror, api, clock)
+    assert sorted(changes(mirror)) == sorted(
         [
             (first, "state", "new", "on_hold"),
             (first, "assignee_id", desk.agents[0], desk.agents[1]),
@@ -41,20 +40,19 @@ def test_changes_of_an_issue_are_noted_when_they_are_seen(
             (second, "type", "ticket", "conversation"),
         ]
     )
-    seen = {row["seen_at"] for row in rows(path, "SELECT seen_at FROM issue_changes")}
+    seen = {row["seen_at"] for row in rows(mirror, "SELECT seen_at FROM issue_changes")}
     assert len(seen) == 1
     clock.sleep(DAY)
-    sync(path, api, clock, full=True)
-    assert len(changes(path)) == 7
+    sync(mirror, api, clock, full=True)
+    assert len(changes(mirror)) == 7
 
 
 def test_moves_without_a_sign_are_noted_when_issues_are_compared(
-    path: Path, desk: Desk, api: Api, clock: Any
+    mirror: Path, desk: Desk, api: Api, clock: Any
 ) -> None:
-    sync(path, api, clock)
     desk.workspace.merge_accounts(desk.accounts[0], desk.accounts[1:])
     clock.sleep(60)
-    sync(path, api, clock, reconcile=True)
-    assert sorted(changes(path)) == sorted(
+    sync(mirror, api, clock, reconcile=True)
+    assert sorted(changes(mirror)) == sorted(
         (issue, "account_id", desk.accounts[1], desk.accounts[0]) for issue in desk.issues[1::2]
     )

@@ -160,17 +160,16 @@ def test_the_past_week_against_the_one_before(sample: Workspace, pylon_db: Path,
 
 
 def test_what_became_of_the_first_response_is_told_in_colour_and_word(
-    path: Path, desk: Desk, api: Api, clock: FakeClock
+    mirror: Path, desk: Desk
 ) -> None:
-    sync(path, api, clock)
     first, second, *_ = desk.issues
-    change(path, "UPDATE issues SET created_at = '2026-06-20T00:00:00Z' WHERE id = ?", second)
-    change(path, "UPDATE issues SET first_response_seconds = NULL")
-    change(path, "UPDATE issues SET first_response_seconds = 7200 WHERE id = ?", second)
+    change(mirror, "UPDATE issues SET created_at = '2026-06-20T00:00:00Z' WHERE id = ?", second)
+    change(mirror, "UPDATE issues SET first_response_seconds = NULL")
+    change(mirror, "UPDATE issues SET first_response_seconds = 7200 WHERE id = ?", second)
     expected = [(60, "better", "faster: 2 h"), (9000, "worse", "slower: 2 h"), (7201, "", "2 h")]
     for seconds, tone, told in expected:
-        change(path, "UPDATE issues SET first_response_seconds = ? WHERE id = ?", seconds, first)
-        text = page(path, HOME)
+        change(mirror, "UPDATE issues SET first_response_seconds = ? WHERE id = ?", seconds, first)
+        text = page(mirror, HOME)
         assert tiles(text)["First response, median"][1] == f"{told} in the 7 days before"
         for name in ("better", "worse"):
             assert len(by_class(tree(text), name)) == (name == tone)
@@ -193,13 +192,10 @@ def known_keys(author: Issue) -> list[str]:
     return [key for key, value in author.items() if value]
 
 
-def test_who_waits_is_one_question_with_one_answer(
-    path: Path, desk: Desk, api: Api, clock: FakeClock
-) -> None:
+def test_who_waits_is_one_question_with_one_answer(mirror: Path, desk: Desk) -> None:
     """Bots end no waiting, nor do notes; of two in one second the later to come counts."""
-    sync(path, api, clock)
-    change(path, "UPDATE issues SET state = 'on_hold'")
-    change(path, "DELETE FROM issue_messages")
+    change(mirror, "UPDATE issues SET state = 'on_hold'")
+    change(mirror, "DELETE FROM issue_messages")
     customer, agent = desk.contacts[0], desk.agents[0]
     told: list[tuple[int, str | None, str | None, int | None, str]] = [
         *((0, customer, None, 0, "10"), (0, None, agent, 0, "10")),
@@ -209,35 +205,32 @@ def test_who_waits_is_one_question_with_one_answer(
     ]
     for at_, (issue, contact, user, private, hour) in enumerate(told):
         change(
-            path,
+            mirror,
             "INSERT INTO issue_messages (id, issue_id, author_contact_id, author_user_id,"
             " is_private, timestamp) VALUES (?, ?, ?, ?, ?, ?)",
             *(f"m{at_}", desk.issues[issue], contact, user, private, f"2026-07-01T{hour}:00:00Z"),
         )
-    text = page(path, HOME)
+    text = page(mirror, HOME)
     assert tiles(text)["Open now"] == ("4", "2 of them wait for us")
     assert sum(int(row[-1]) for row in table(cards(text)["Open issues"])) == 2
     denied = {"databases": {"pylon": {"tables": {"issue_messages": {"allow": False}}}}}
-    text = page(path, HOME, metadata=denied)
+    text = page(mirror, HOME, metadata=denied)
     assert tiles(text)["Open now"] == ("4", "")
     assert "For us" not in words(cards(text)["Open issues"])
 
 
-def test_a_drill_down_shows_what_is_counted(
-    path: Path, desk: Desk, api: Api, clock: FakeClock
-) -> None:
-    sync(path, api, clock)
+def test_a_drill_down_shows_what_is_counted(mirror: Path, desk: Desk) -> None:
     first, second, third, fourth = desk.issues
-    change(path, "UPDATE issues SET state = NULL WHERE id IN (?, ?)", first, second)
-    change(path, "UPDATE issues SET state = 'on_hold' WHERE id IN (?, ?)", third, fourth)
-    change(path, "UPDATE issues SET type = 'Ticket', tags = '[\"a&b\"]' WHERE id = ?", first)
-    change(path, "UPDATE issues SET created_at = '2026-01-01T00:00:00Z' WHERE id = ?", second)
-    change(path, "DELETE FROM issue_tags WHERE issue_id = ?", first)
-    change(path, "INSERT INTO issue_tags (issue_id, tag) VALUES (?, 'a&b')", first)
-    change(path, "UPDATE issues SET deleted_at = '2026-07-01T00:00:00Z' WHERE id = ?", fourth)
+    change(mirror, "UPDATE issues SET state = NULL WHERE id IN (?, ?)", first, second)
+    change(mirror, "UPDATE issues SET state = 'on_hold' WHERE id IN (?, ?)", third, fourth)
+    change(mirror, "UPDATE issues SET type = 'Ticket', tags = '[\"a&b\"]' WHERE id = ?", first)
+    change(mirror, "UPDATE issues SET created_at = '2026-01-01T00:00:00Z' WHERE id = ?", second)
+    change(mirror, "DELETE FROM issue_tags WHERE issue_id = ?", first)
+    change(mirror, "INSERT INTO issue_tags (issue_id, tag) VALUES (?, 'a&b')", first)
+    change(mirror, "UPDATE issues SET deleted_at = '2026-07-01T00:00:00Z' WHERE id = ?", fourth)
     account = desk.accounts[0]
     for query in ("", "?weeks=4", "?type=ticket", f"?account={account}&type=ticket&weeks=26"):
-        shown = cards(page(path, HOME + query))
+        shown = cards(page(mirror, HOME + query))
         counted = 0
         for heading in ("Open issues by state", "Busiest accounts", "Tags"):
             for row in shown[heading].iter("tr"):
@@ -246,11 +239,11 @@ def test_a_drill_down_shows_what_is_counted(
                     ((label, address),) = found.items()
                     assert label
                     base, _, filters = address.partition("?")
-                    (answer,) = visit(path, f"{base}.json?_shape=array&{filters}")
+                    (answer,) = visit(mirror, f"{base}.json?_shape=array&{filters}")
                     assert len(answer.json()) == int(words(list(row.iter("td"))[-1])), address
                     counted += 1
         assert counted >= 3
-    assert "none" in {row[0] for row in table(cards(page(path, HOME))["Open issues by state"])}
+    assert "none" in {row[0] for row in table(cards(page(mirror, HOME))["Open issues by state"])}
 
 
 def test_a_figure_of_some_leads_to_no_query_of_all(pylon_db: Path) -> None:
@@ -268,22 +261,20 @@ def test_a_figure_of_some_leads_to_no_query_of_all(pylon_db: Path) -> None:
         assert set(led(query)) == {"The mirror"}
 
 
-def test_issues_of_no_type_are_neither(path: Path, desk: Desk, api: Api, clock: FakeClock) -> None:
-    sync(path, api, clock)
-    change(path, "UPDATE issues SET type = 'Ticket'")
-    change(path, "UPDATE issues SET type = NULL WHERE id = ?", desk.issues[0])
-    card = cards(page(path, HOME))["New issues by week"]
+def test_issues_of_no_type_are_neither(mirror: Path, desk: Desk) -> None:
+    change(mirror, "UPDATE issues SET type = 'Ticket'")
+    change(mirror, "UPDATE issues SET type = NULL WHERE id = ?", desk.issues[0])
+    card = cards(page(mirror, HOME))["New issues by week"]
     assert words(by_class(card, "legend")[0]) == "conversationsticketsother"
     assert table(card)[-1] == ["2026-06-29", "0", "3", "1"]
     assert len(by_class(by_class(card, "chart")[0], "third")) == 1
 
 
-def test_issues_of_no_known_age(path: Path, desk: Desk, api: Api, clock: FakeClock) -> None:
-    sync(path, api, clock)
-    change(path, "UPDATE issues SET state = 'new'")
-    change(path, "UPDATE issues SET created_at = 'never' WHERE id = ?", desk.issues[0])
-    change(path, "UPDATE issues SET created_at = NULL WHERE id = ?", desk.issues[1])
-    ages = {row[0]: row[1] for row in table(cards(page(path, HOME))["Open issues"])}
+def test_issues_of_no_known_age(mirror: Path, desk: Desk) -> None:
+    change(mirror, "UPDATE issues SET state = 'new'")
+    change(mirror, "UPDATE issues SET created_at = 'never' WHERE id = ?", desk.issues[0])
+    change(mirror, "UPDATE issues SET created_at = NULL WHERE id = ?", desk.issues[1])
+    ages = {row[0]: row[1] for row in table(cards(page(mirror, HOME))["Open issues"])}
     assert (ages["unknown"], ages["1 to 3 days"]) == ("2", "2")
 
 
@@ -422,21 +413,18 @@ def test_an_empty_mirror_says_so(path: Path, api: Api, clock: FakeClock) -> None
         assert by_class(tree(text), "card") == []
 
 
-def test_a_mirror_without_weeks_to_speak_of(
-    path: Path, desk: Desk, api: Api, clock: FakeClock
-) -> None:
+def test_a_mirror_without_weeks_to_speak_of(mirror: Path) -> None:
     """Issues of one day, none of which is rated or old."""
-    sync(path, api, clock)
-    shown = cards(page(path, HOME))
+    shown = cards(page(mirror, HOME))
     assert "No customer has rated an issue" in words(shown["Satisfaction"])
-    change(path, "UPDATE issues SET first_response_seconds = NULL, state = 'closed'")
-    shown = cards(page(path, HOME))
+    change(mirror, "UPDATE issues SET first_response_seconds = NULL, state = 'closed'")
+    shown = cards(page(mirror, HOME))
     assert "No issue of the period has had a response." in words(
         shown["Time to the first response"]
     )
     assert "None is open." in words(shown["Open issues"])
-    change(path, "UPDATE issues SET state = NULL, type = NULL, created_at = 'never'")
-    (answer,) = visit(path, HOME)
+    change(mirror, "UPDATE issues SET state = NULL, type = NULL, created_at = 'never'")
+    (answer,) = visit(mirror, HOME)
     assert answer.status_code == 200
 
 
@@ -451,20 +439,18 @@ def test_what_the_mirror_lacks_is_said(path: Path, desk: Desk, api: Api, clock: 
     assert "The first load of issues is not complete" in page(path, HOME)
 
 
-def test_what_ended_badly_is_told(path: Path, desk: Desk, api: Api, clock: FakeClock) -> None:
-    sync(path, api, clock)
-    change(path, "UPDATE _pylon_run_streams SET outcome = 'failed' WHERE stream = 'teams'")
-    change(path, "UPDATE _pylon_run_streams SET outcome = NULL WHERE stream = 'tags'")
-    found = table(cards(page(path, HOME))["The mirror"])
+def test_what_ended_badly_is_told(mirror: Path) -> None:
+    change(mirror, "UPDATE _pylon_run_streams SET outcome = 'failed' WHERE stream = 'teams'")
+    change(mirror, "UPDATE _pylon_run_streams SET outcome = NULL WHERE stream = 'tags'")
+    found = table(cards(page(mirror, HOME))["The mirror"])
     assert found[2:] == [["Streams read", "27"], ["tags", "interrupted"], ["teams", "failed"]]
 
 
-def test_deleted_issues_are_not_counted(path: Path, desk: Desk, api: Api, clock: FakeClock) -> None:
-    sync(path, api, clock)
-    change(path, "UPDATE issues SET deleted_at = '2026-07-01T00:00:00Z' WHERE number = 1")
-    change(path, "UPDATE issues SET placeholder = 1 WHERE number = 2")
-    assert tiles(page(path, HOME))["New issues"][0] == "2"
-    assert table(cards(page(path, HOME))["Tags"])[0] == ["bug", "2"]
+def test_deleted_issues_are_not_counted(mirror: Path) -> None:
+    change(mirror, "UPDATE issues SET deleted_at = '2026-07-01T00:00:00Z' WHERE number = 1")
+    change(mirror, "UPDATE issues SET placeholder = 1 WHERE number = 2")
+    assert tiles(page(mirror, HOME))["New issues"][0] == "2"
+    assert table(cards(page(mirror, HOME))["Tags"])[0] == ["bug", "2"]
 
 
 @pytest.mark.parametrize(

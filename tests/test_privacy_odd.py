@@ -107,15 +107,14 @@ def test_odd_records_bring_nothing_that_is_left_out(
     assert [name[-18:] for name, value in contact.items() if value == 1] == ["@pseudonym.invalid"]
 
 
-def test_columns_of_the_users_own_stay(path: Path, desk: Desk, api: Api, clock: FakeClock) -> None:
-    sync(path, api, clock)
-    with closing(sqlite3.connect(path)) as connection:
+def test_columns_of_the_users_own_stay(mirror: Path, api: Api, clock: FakeClock) -> None:
+    with closing(sqlite3.connect(mirror)) as connection:
         connection.execute("ALTER TABLE issues ADD COLUMN note_of_mine TEXT DEFAULT 'a@b.example'")
         connection.commit()
     with pytest.raises(Unusable, match="no 'note_of_mine'"):
-        excludable("issues.note_of_mine", new_fields_in(path))
-    sync(path, api, clock, public_only=True, exclude=["issues.title"], pseudonymize=True)
-    found = rows(path, "SELECT DISTINCT note_of_mine, title FROM issues")
+        excludable("issues.note_of_mine", new_fields_in(mirror))
+    sync(mirror, api, clock, public_only=True, exclude=["issues.title"], pseudonymize=True)
+    found = rows(mirror, "SELECT DISTINCT note_of_mine, title FROM issues")
     assert found == [{"note_of_mine": "a@b.example", "title": None}]
 
 

@@ -84,61 +84,56 @@ def test_what_changes_between_any_two_requests_is_there_in_the_end(
     assert differences(path, workspace) == []
 
 
-def test_what_is_new_marks_nothing(path: Path, desk: Desk, api: Api, clock: Any) -> None:
-    sync(path, api, clock)
+def test_what_is_new_marks_nothing(mirror: Path, desk: Desk, api: Api, clock: Any) -> None:
     desk.workspace.remove("tasks", desk.workspace.listed("tasks")[0].key)
     clock.sleep(3600)
-    sync(path, api, clock)
-    assert len(live(path, "tasks")) == 4
+    sync(mirror, api, clock)
+    assert len(live(mirror, "tasks")) == 4
     clock.sleep(DAY)
-    sync(path, api, clock)
-    assert len(live(path, "tasks")) == 3
+    sync(mirror, api, clock)
+    assert len(live(mirror, "tasks")) == 3
 
 
 def test_a_filter_that_is_refused_is_done_without(
-    path: Path, desk: Desk, api: Api, clock: Any
+    mirror: Path, desk: Desk, api: Api, clock: Any
 ) -> None:
-    sync(path, api, clock)
     desk.workspace.change("tasks", desk.workspace.listed("tasks")[0].key, title="Changed")
     clock.sleep(3600)
     api.misbehave("400", "/tasks/search")
-    assert errors(sync(path, api, clock)) == {}
-    assert differences(path, desk.workspace) == []
+    assert errors(sync(mirror, api, clock)) == {}
+    assert differences(mirror, desk.workspace) == []
 
 
 def test_an_answer_of_a_cache_moves_no_watermark_beyond_its_time(
-    path: Path, desk: Desk, api: Api, clock: Any
+    mirror: Path, desk: Desk, api: Api, clock: Any
 ) -> None:
-    sync(path, api, clock)
     clock.sleep(3600)
     api.misbehave("stale-page", "/tasks/search")
     desk.workspace.change("tasks", desk.workspace.listed("tasks")[0].key, title="Changed")
     clock.sleep(1800)
-    sync(path, api, clock)
-    assert differences(path, desk.workspace) != []
+    sync(mirror, api, clock)
+    assert differences(mirror, desk.workspace) != []
     clock.sleep(1800)
-    sync(path, api, clock)
-    assert differences(path, desk.workspace) == []
+    sync(mirror, api, clock)
+    assert differences(mirror, desk.workspace) == []
 
 
 def test_a_list_that_was_empty_by_mistake_is_read_again_at_once(
-    path: Path, desk: Desk, api: Api, clock: Any
+    mirror: Path, desk: Desk, api: Api, clock: Any
 ) -> None:
     """And not a day later only."""
-    sync(path, api, clock)
     clock.sleep(DAY)
     api.misbehave("data-null", "/tasks/search", times=2)
-    sync(path, api, clock)
+    sync(mirror, api, clock)
     clock.sleep(3600)
-    sync(path, api, clock)
-    assert differences(path, desk.workspace) == []
+    sync(mirror, api, clock)
+    assert differences(mirror, desk.workspace) == []
 
 
 @pytest.mark.parametrize("ending", ["failed", "died"])
 def test_a_new_survey_whose_answers_broke_off_is_read_whole(
-    path: Path, desk: Desk, api: Api, clock: Any, ending: str
+    mirror: Path, desk: Desk, api: Api, clock: Any, ending: str
 ) -> None:
-    sync(path, api, clock)
     survey = desk.workspace.add("surveys", name="Old answers")
     for number in range(1500):
         desk.workspace.add_survey_response(survey, at=clock() - 9000 - number)
@@ -146,16 +141,16 @@ def test_a_new_survey_whose_answers_broke_off_is_read_whole(
     responses = f"/surveys/{survey}/responses"
     api.misbehave("500", responses, after=1, times=-1)
     if ending == "failed":
-        assert {*errors(sync(path, api, clock))} == {"survey_responses"}
+        assert {*errors(sync(mirror, api, clock))} == {"survey_responses"}
     else:
         for requests in range(20, 60):
-            if not die(path, api, clock, requests) or api.count(f"GET {responses}") > 1:
+            if not die(mirror, api, clock, requests) or api.count(f"GET {responses}") > 1:
                 break
-    assert len(live(path, "survey_responses")) == 1001
+    assert len(live(mirror, "survey_responses")) == 1001
     api.behave()
     clock.sleep(3600)
-    sync(path, api, clock)
-    assert differences(path, desk.workspace) == []
+    sync(mirror, api, clock)
+    assert differences(mirror, desk.workspace) == []
 
 
 def test_a_list_that_is_longer_than_a_run_is_finished_in_the_end(

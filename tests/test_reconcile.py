@@ -17,41 +17,39 @@ from pylon_to_sqlite.sandbox.workspace import Workspace
 
 
 def test_deleted_issues_are_found_within_a_day(
-    path: Path, desk: Desk, api: Api, clock: Any
+    mirror: Path, desk: Desk, api: Api, clock: Any
 ) -> None:
     """With their messages and threads; and their words leave the full-text index."""
-    sync(path, api, clock)
     desk.workspace.delete_issue(desk.issues[1])
     clock.sleep(3600)
-    assert sync(path, api, clock).compared == Compared()
-    assert len(live(path, "issues")) == 4
+    assert sync(mirror, api, clock).compared == Compared()
+    assert len(live(mirror, "issues")) == 4
     clock.sleep(DAY)
-    outcome = sync(path, api, clock)
+    outcome = sync(mirror, api, clock)
     assert errors(outcome) == {}
     assert outcome.compared == Compared(issues=3, gone=1)
-    assert differences(path, desk.workspace) == []
-    (gone,) = rows(path, "SELECT * FROM issues WHERE deleted_at IS NOT NULL")
+    assert differences(mirror, desk.workspace) == []
+    (gone,) = rows(mirror, "SELECT * FROM issues WHERE deleted_at IS NOT NULL")
     assert (gone["id"], gone["title"]) == (desk.issues[1], "Question 1")
-    found = rows(path, "SELECT rowid FROM issue_messages_fts('because')")
+    found = rows(mirror, "SELECT rowid FROM issue_messages_fts('because')")
     assert len(found) == 3
     # And no more than once a day.
     before = api.count("GET /issues")
-    assert sync(path, api, clock).compared == Compared()
+    assert sync(mirror, api, clock).compared == Compared()
     assert api.count("GET /issues") == before
 
 
 def test_it_is_done_at_once_where_that_is_wanted(
-    path: Path, desk: Desk, api: Api, clock: Any
+    mirror: Path, desk: Desk, api: Api, clock: Any
 ) -> None:
     """Merged accounts move their issues, and no updated_at tells of it."""
-    sync(path, api, clock)
     desk.workspace.merge_accounts(desk.accounts[0], desk.accounts[1:])
     desk.workspace.change_issue(desk.issues[2], title="Changed quietly", touch=False)
     clock.sleep(60)
-    outcome = sync(path, api, clock, reconcile=True)
+    outcome = sync(mirror, api, clock, reconcile=True)
     assert outcome.compared == Compared(issues=4, changed=3)
-    assert differences(path, desk.workspace) == []
-    assert sync(path, api, clock, reconcile=True).compared == Compared(issues=4)
+    assert differences(mirror, desk.workspace) == []
+    assert sync(mirror, api, clock, reconcile=True).compared == Compared(issues=4)
 
 
 def test_issues_that_are_missing_are_taken(path: Path, desk: Desk, api: Api, clock: Any) -> None:
@@ -165,24 +163,22 @@ def test_a_list_that_lacks_what_is_there_is_not_believed(
 
 @pytest.mark.parametrize("fault", ["500", "403", "404", "torn", "no-data", "data-object", "no-key"])
 def test_what_goes_wrong_fails_nothing_else(
-    path: Path, desk: Desk, api: Api, clock: Any, fault: str
+    mirror: Path, desk: Desk, api: Api, clock: Any, fault: str
 ) -> None:
-    sync(path, api, clock)
     desk.workspace.delete_issue(desk.issues[0])
     api.misbehave(fault, "/issues", times=-1)
-    outcome = sync(path, api, clock, reconcile=True)
+    outcome = sync(mirror, api, clock, reconcile=True)
     assert errors(outcome) == {}
     api.behave()
-    outcome = sync(path, api, clock, reconcile=True)
-    assert differences(path, desk.workspace) == []
+    outcome = sync(mirror, api, clock, reconcile=True)
+    assert differences(mirror, desk.workspace) == []
 
 
 @pytest.mark.parametrize("fault", ["500", "403", "data-text", "no-key"])
 def test_an_issue_that_did_not_answer_is_asked_for_again_in_the_next_run(
-    path: Path, desk: Desk, api: Api, clock: Any, fault: str
+    mirror: Path, desk: Desk, api: Api, clock: Any, fault: str
 ) -> None:
     """And not only a day later; it keeps no other from being found."""
-    sync(path, api, clock)
     for issue in desk.issues[1:3]:
         desk.workspace.delete_issue(issue)
     clock.sleep(DAY)
@@ -190,38 +186,36 @@ def test_an_issue_that_did_not_answer_is_asked_for_again_in_the_next_run(
     bodies = {"data-text": {"data": "text"}, "no-key": {"data": {"title": "Odd"}}}
     kind, body = ("custom", bodies[fault]) if fault in bodies else (fault, {})
     api.misbehave(kind, f"/issues/{desk.issues[1]}", times=-1, body=body)
-    outcome = sync(path, api, clock)
+    outcome = sync(mirror, api, clock)
     assert (errors(outcome), outcome.compared.gone) == ({}, 1)
     assert outcome.compared.error
-    assert {row["id"] for row in live(path, "issues")} == {*desk.issues} - {desk.issues[2]}
+    assert {row["id"] for row in live(mirror, "issues")} == {*desk.issues} - {desk.issues[2]}
     api.behave()
     clock.sleep(900)
-    outcome = sync(path, api, clock)
+    outcome = sync(mirror, api, clock)
     assert (outcome.compared.gone, outcome.compared.error) == (1, None)
-    assert differences(path, desk.workspace) == []
+    assert differences(mirror, desk.workspace) == []
     before = api.count("GET /issues")
-    sync(path, api, clock)
+    sync(mirror, api, clock)
     assert api.count("GET /issues") == before, "that was all of it"
 
 
 def test_what_is_newer_here_is_not_overwritten(
-    path: Path, desk: Desk, api: Api, clock: Any
+    mirror: Path, desk: Desk, api: Api, clock: Any
 ) -> None:
     """An old page from a cache."""
-    sync(path, api, clock)
     api.misbehave("stale-page", "/issues", times=-1)
     clock.sleep(60)
     desk.workspace.change_issue(desk.issues[0], title="New title")
     clock.sleep(600)
-    sync(path, api, clock, reconcile=True)
-    assert differences(path, desk.workspace) == []
+    sync(mirror, api, clock, reconcile=True)
+    assert differences(mirror, desk.workspace) == []
 
 
 def test_an_issue_that_answers_as_another_is_gone(
-    path: Path, desk: Desk, api: Api, clock: Any
+    mirror: Path, desk: Desk, api: Api, clock: Any
 ) -> None:
     """As where it was merged into that one."""
-    sync(path, api, clock)
     gone, other = desk.issues[:2]
     desk.workspace.merge_issues(other, gone)
     clock.sleep(DAY / 2)
@@ -239,8 +233,8 @@ def test_an_issue_that_answers_as_another_is_gone(
             is_merged = request.url.path == f"/issues/{gone}"
             return httpx.Response(200, content=response.content) if is_merged else response
 
-    sync(path, api, clock, reconcile=True, transport=Merged(api, edit))
-    assert differences(path, desk.workspace) == []
+    sync(mirror, api, clock, reconcile=True, transport=Merged(api, edit))
+    assert differences(mirror, desk.workspace) == []
 
 
 def test_issues_from_before_all_accounts_are_compared_too(
@@ -312,15 +306,14 @@ def test_a_time_that_is_none_ends_no_run(
 
 
 def test_a_clock_that_was_wrong_once_stops_no_comparison(
-    path: Path, desk: Desk, api: Api, clock: Any
+    mirror: Path, desk: Desk, api: Api, clock: Any
 ) -> None:
-    sync(path, api, clock)
     now = clock.time
     clock.time += 200 * DAY
-    sync(path, api, clock)
+    sync(mirror, api, clock)
     clock.time = now + 2 * DAY
     desk.workspace.delete_issue(desk.issues[0])
-    sync(path, api, clock)
+    sync(mirror, api, clock)
     clock.sleep(DAY)
-    sync(path, api, clock)
-    assert differences(path, desk.workspace) == []
+    sync(mirror, api, clock)
+    assert differences(mirror, desk.workspace) == []

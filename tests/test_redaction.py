@@ -193,18 +193,17 @@ def test_nothing_is_purged_where_no_word_has_changed(
 
 
 def test_an_index_without_its_triggers_is_made_true_again(
-    path: Path, desk: Desk, api: Api, clock: Any
+    mirror: Path, api: Api, clock: Any
 ) -> None:
     """Tools that rebuild a table to change a column drop them, and say nothing."""
-    sync(path, api, clock)
-    with closing(sqlite3.connect(path)) as theirs:
+    with closing(sqlite3.connect(mirror)) as theirs:
         theirs.execute("DROP TRIGGER issues_fts_update")
         theirs.execute("UPDATE issues SET title = 'Kumquat' WHERE number = 1")
         theirs.commit()
-    assert rows(path, "SELECT rowid FROM issues_fts('kumquat')") == []
-    sync(path, api, clock)
-    assert len(rows(path, "SELECT rowid FROM issues_fts('kumquat')")) == 1
-    assert len(live(path, "issues")) == 4
-    with closing(sqlite3.connect(path)) as connection:
+    assert rows(mirror, "SELECT rowid FROM issues_fts('kumquat')") == []
+    sync(mirror, api, clock)
+    assert len(rows(mirror, "SELECT rowid FROM issues_fts('kumquat')")) == 1
+    assert len(live(mirror, "issues")) == 4
+    with closing(sqlite3.connect(mirror)) as connection:
         check = "INSERT INTO issues_fts(issues_fts, rank) VALUES ('integrity-check', 1)"
         connection.execute(check)

@@ -65,35 +65,35 @@ def test_who_asked_is_decided_once_both_lists_are_there(
 
 
 def test_a_requester_in_neither_list_is_a_contact_until_a_list_says_otherwise(
-    path: Path, desk: Desk, api: Api, clock: Any
+    mirror: Path, desk: Desk, api: Api, clock: Any
 ) -> None:
-    sync(path, api, clock)
     workspace = desk.workspace
     agent = workspace.add("users", name="New agent", email="new@northwind.example")
     issue = workspace.open_issue(title="By a new agent", body_html="<p>x</p>", requester=agent)
     clock.sleep(DAY)
-    sync(path, api, clock, "issues", "issue_messages")
+    sync(mirror, api, clock, "issues", "issue_messages")
     # The message says that its author is a user, so the requester is one.
-    assert requester(path, issue) == (agent, None, agent)
+    assert requester(mirror, issue) == (agent, None, agent)
     newcomer = workspace.add("contacts", name="Newcomer")
     issue = workspace.open_issue(title="By a newcomer", body_html="<p>x</p>", requester=newcomer)
     clock.sleep(DAY)
-    sync(path, api, clock, "issues")
-    assert requester(path, issue) == (newcomer, newcomer, None)
-    assert [row["id"] for row in placeholders(path, "contacts")] == [newcomer]
-    sync(path, api, clock)
-    assert placeholders(path, "contacts") == placeholders(path, "users") == []
-    assert differences(path, workspace) == []
+    sync(mirror, api, clock, "issues")
+    assert requester(mirror, issue) == (newcomer, newcomer, None)
+    assert [row["id"] for row in placeholders(mirror, "contacts")] == [newcomer]
+    sync(mirror, api, clock)
+    assert placeholders(mirror, "contacts") == placeholders(mirror, "users") == []
+    assert differences(mirror, workspace) == []
 
 
-def test_a_changed_requester_is_decided_anew(path: Path, desk: Desk, api: Api, clock: Any) -> None:
-    sync(path, api, clock)
+def test_a_changed_requester_is_decided_anew(
+    mirror: Path, desk: Desk, api: Api, clock: Any
+) -> None:
     desk.workspace.change_issue(desk.issues[0], requester=desk.agents[1])
     desk.workspace.change_issue(desk.issues[2], requester=desk.contacts[2])
     clock.sleep(DAY)
-    sync(path, api, clock)
-    assert requester(path, desk.issues[0]) == (desk.agents[1], None, desk.agents[1])
-    assert requester(path, desk.issues[2]) == (desk.contacts[2], desk.contacts[2], None)
+    sync(mirror, api, clock)
+    assert requester(mirror, desk.issues[0]) == (desk.agents[1], None, desk.agents[1])
+    assert requester(mirror, desk.issues[2]) == (desk.contacts[2], desk.contacts[2], None)
 
 
 def test_a_deactivated_agent_is_asked_for_too(path: Path, desk: Desk, api: Api, clock: Any) -> None:
@@ -155,44 +155,41 @@ def test_whom_a_looked_up_record_names_is_looked_up_too(
 
 @pytest.mark.parametrize("workers", [1, 8])
 def test_whom_only_the_comparison_shows_is_looked_up_in_the_same_run(
-    path: Path, desk: Desk, api: Api, clock: Any, workers: int
+    mirror: Path, desk: Desk, api: Api, clock: Any, workers: int
 ) -> None:
     """Of the streams that are named, none ends later."""
-    sync(path, api, clock)
     account = desk.workspace.add("accounts", name="In no list")
     desk.workspace.change_issue(desk.issues[0], account=account, touch=False)
     names = ("issues", "accounts", "contacts", "users")
     transport = Edited(api, unlisted(account))
     options: Any = {"workers": workers, "reconcile": True, "transport": transport}
     clock.sleep(3600)
-    sync(path, api, clock, *names, **options)
-    assert differences(path, desk.workspace) == []
+    sync(mirror, api, clock, *names, **options)
+    assert differences(mirror, desk.workspace) == []
 
 
 @pytest.mark.parametrize("fault", ["403", "500"])
 def test_a_contact_who_was_listed_is_no_user_to_be_asked_for(
-    path: Path, desk: Desk, api: Api, clock: Any, fault: str
+    mirror: Path, desk: Desk, api: Api, clock: Any, fault: str
 ) -> None:
-    sync(path, api, clock)
     desk.workspace.remove("contacts", desk.contacts[2])
     api.misbehave(fault, "/users/[^/]+", times=-1)
     clock.sleep(DAY)
-    sync(path, api, clock)
+    sync(mirror, api, clock)
     assert api.count("GET /users/.*") == 0
-    assert differences(path, desk.workspace) == []
+    assert differences(mirror, desk.workspace) == []
 
 
 def test_who_was_asked_for_today_is_asked_again_where_all_is_compared(
-    path: Path, desk: Desk, api: Api, clock: Any
+    mirror: Path, desk: Desk, api: Api, clock: Any
 ) -> None:
-    sync(path, api, clock)
     gone = desk.contacts[2]
     clock.sleep(3600)
-    sync(path, api, clock, transport=Edited(api, unlisted(gone)))
+    sync(mirror, api, clock, transport=Edited(api, unlisted(gone)))
     desk.workspace.remove("contacts", gone)
     clock.sleep(3600)
-    sync(path, api, clock, reconcile=True)
-    assert differences(path, desk.workspace) == []
+    sync(mirror, api, clock, reconcile=True)
+    assert differences(mirror, desk.workspace) == []
 
 
 def unlisted(*keys: str) -> Callable[[httpx.Request, Payload, dict[str, str]], None]:
@@ -280,14 +277,13 @@ def test_a_record_that_cannot_be_answered_keeps_no_other_from_its_turn(
 
 
 def test_who_has_left_a_list_is_asked_before_being_marked(
-    path: Path, desk: Desk, api: Api, clock: Any
+    mirror: Path, desk: Desk, api: Api, clock: Any
 ) -> None:
     """Lists are cut off, and pages shift."""
-    sync(path, api, clock)
     missing = (desk.agents[1], desk.contacts[2], desk.accounts[0])
     for _ in range(2):
-        sync(path, api, clock, transport=Edited(api, unlisted(*missing)))
-        assert differences(path, desk.workspace) == []
+        sync(mirror, api, clock, transport=Edited(api, unlisted(*missing)))
+        assert differences(mirror, desk.workspace) == []
 
 
 @pytest.mark.parametrize("fault", ["403", "500", "errors-on-200", "no-key"])

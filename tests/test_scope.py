@@ -95,35 +95,33 @@ def test_an_earlier_load_that_died_is_finished_by_a_run_that_does_not_name_it(
     assert titles(path) == "3456789"
 
 
-def test_full_reads_everything_again(path: Path, desk: Desk, api: Api, clock: Any) -> None:
+def test_full_reads_everything_again(mirror: Path, desk: Desk, api: Api, clock: Any) -> None:
     """Also what changed without a sign."""
-    sync(path, api, clock)
     clock.sleep(DAY)
     message = desk.workspace.messages(desk.issues[0])[0]["id"]
     desk.workspace.edit_message(message, "<p>Quietly changed.</p>", touch=False)
     desk.workspace.change_issue(desk.issues[1], title="Quietly too", touch=False)
-    sync(path, api, clock)
-    assert differences(path, desk.workspace) != []
-    assert errors(sync(path, api, clock, full=True)) == {}
-    assert differences(path, desk.workspace) == []
+    sync(mirror, api, clock)
+    assert differences(mirror, desk.workspace) != []
+    assert errors(sync(mirror, api, clock, full=True)) == {}
+    assert differences(mirror, desk.workspace) == []
 
 
 def test_full_that_died_goes_on_with_or_without_the_word(
-    path: Path, desk: Desk, api: Api, clock: Any
+    mirror: Path, api: Api, clock: Any
 ) -> None:
-    sync(path, api, clock)
     clock.sleep(DAY)
     before = api.count(r"GET /issues/[^/]+/(messages|threads)")
     deaths = 0
     names = ("issues", "issue_messages", "issue_threads")
-    while die(path, api, clock, 4, *names, full=deaths % 2 == 0):
+    while die(mirror, api, clock, 4, *names, full=deaths % 2 == 0):
         deaths += 1
         clock.sleep(60)
         assert deaths < 20
     assert deaths > 1
     assert api.count(r"GET /issues/[^/]+/(messages|threads)") - before == 8
     clock.sleep(DAY)
-    sync(path, api, clock)
+    sync(mirror, api, clock)
     assert api.count(r"GET /issues/[^/]+/(messages|threads)") - before == 8, "full is over"
 
 

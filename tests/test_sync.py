@@ -66,14 +66,11 @@ def test_mirror_equals_workspace_before_and_after_every_change(
     assert differences(path, desk.workspace) == []
 
 
-def test_oracle_sees_a_difference_in_any_column(
-    path: Path, desk: Desk, api: Api, clock: Any
-) -> None:
+def test_oracle_sees_a_difference_in_any_column(mirror: Path, desk: Desk, clock: Any) -> None:
     """The comparison that the other tests rest on can fail."""
-    sync(path, api, clock)
     clock.sleep(DAY)
     change_everything(desk, clock)
-    tables = {line.split()[0] for line in differences(path, desk.workspace)}
+    tables = {line.split()[0] for line in differences(mirror, desk.workspace)}
     assert tables >= {
         *("issues", "issue_messages", "issue_threads", "issue_tags", "issue_custom_fields"),
         *("issue_csat_responses", "issue_child_issues", "issue_external_issues", "accounts"),
@@ -83,64 +80,60 @@ def test_oracle_sees_a_difference_in_any_column(
 
 
 def test_nothing_changed_costs_no_child_request_and_writes_no_row(
-    path: Path, desk: Desk, api: Api, clock: Any
+    mirror: Path, api: Api, clock: Any
 ) -> None:
-    sync(path, api, clock)
-    before = {table: live(path, table) for table in ("issues", "accounts", "issue_messages")}
+    before = {table: live(mirror, table) for table in ("issues", "accounts", "issue_messages")}
     api.log.clear()
     clock.sleep(60)
-    outcome = sync(path, api, clock)
+    outcome = sync(mirror, api, clock)
     assert [request.path for request in api.log if "/issues/" in request.path] == ["/issues/search"]
     assert [vars(one.counts) for one in outcome.results] == [
         {"new": 0, "changed": 0, "gone": 0} for _ in outcome.results
     ]
-    assert before == {table: live(path, table) for table in before}
+    assert before == {table: live(mirror, table) for table in before}
 
 
 def test_change_to_an_old_issue_reads_its_children_and_no_others(
-    path: Path, desk: Desk, api: Api, clock: Any
+    mirror: Path, desk: Desk, api: Api, clock: Any
 ) -> None:
-    sync(path, api, clock)
     clock.sleep(90 * DAY)
     desk.workspace.reply(desk.issues[0], html="<p>Still there?</p>", author=desk.contacts[0])
     clock.sleep(DAY)
     api.log.clear()
-    sync(path, api, clock)
+    sync(mirror, api, clock)
     asked = sorted(one.path for one in api.log if one.path.endswith(("/messages", "/threads")))
     assert asked == [f"/issues/{desk.issues[0]}/{kind}" for kind in ("messages", "threads")]
-    assert differences(path, desk.workspace) == []
+    assert differences(mirror, desk.workspace) == []
 
 
 def test_children_read_too_soon_are_read_once_more(
-    path: Path, desk: Desk, api: Api, clock: Any
+    mirror: Path, desk: Desk, api: Api, clock: Any
 ) -> None:
     """An answer can lag behind: read within two minutes of the change, they are read again."""
-    sync(path, api, clock)
     desk.workspace.reply(desk.issues[0], html="<p>Hm.</p>", author=desk.contacts[0])
     clock.sleep(30)
     asked = []
     for seconds in (10, 60, 60, 600):
         before = api.count(CHILDREN)
-        sync(path, api, clock)
+        sync(mirror, api, clock)
         asked.append(api.count(CHILDREN) - before)
         clock.sleep(seconds)
     assert asked == [2, 0, 0, 2]
-    sync(path, api, clock)
+    sync(mirror, api, clock)
     assert api.count(CHILDREN) - before == 2
 
 
 def test_a_message_that_lagged_behind_its_issue_arrives_later(
-    path: Path, desk: Desk, api: Api, clock: Any
+    mirror: Path, desk: Desk, api: Api, clock: Any
 ) -> None:
-    sync(path, api, clock)
     api.misbehave("stale-page", r"/issues/.*/messages", times=1)
     desk.workspace.reply(desk.issues[0], html="<p>Hm.</p>", author=desk.contacts[0])
     clock.sleep(5)
-    sync(path, api, clock)
-    assert differences(path, desk.workspace) != []
+    sync(mirror, api, clock)
+    assert differences(mirror, desk.workspace) != []
     clock.sleep(150)
-    sync(path, api, clock)
-    assert differences(path, desk.workspace) == []
+    sync(mirror, api, clock)
+    assert differences(mirror, desk.workspace) == []
 
 
 @pytest.mark.parametrize("answered", [False, True])
@@ -195,28 +188,26 @@ def test_a_wrong_clock_of_our_own_changes_nothing(
 
 
 def test_a_record_whose_lists_alone_changed_has_changed(
-    path: Path, desk: Desk, api: Api, clock: Any
+    mirror: Path, desk: Desk, api: Api, clock: Any
 ) -> None:
-    sync(path, api, clock)
     clock.sleep(DAY)
     desk.workspace.change("contacts", desk.contacts[0], custom_fields={"vip": "false"})
-    outcome = sync(path, api, clock, "contacts")
+    outcome = sync(mirror, api, clock, "contacts")
     assert vars(outcome.results[0].counts) == {"new": 0, "changed": 1, "gone": 0}
-    stamps = rows(path, "SELECT id FROM contacts ORDER BY synced_at DESC, id LIMIT 1")
+    stamps = rows(mirror, "SELECT id FROM contacts ORDER BY synced_at DESC, id LIMIT 1")
     assert stamps == [{"id": desk.contacts[0]}]
 
 
 @pytest.mark.parametrize("read_for", [None, "2000-01-01T00:00:00Z", "2099-01-01T00:00:00Z"])
 def test_children_read_for_any_other_state_of_their_issue_are_stale(
-    path: Path, desk: Desk, api: Api, clock: Any, read_for: str | None
+    mirror: Path, desk: Desk, api: Api, clock: Any, read_for: str | None
 ) -> None:
     """Earlier, later or none: after a restored backup a time of change may have gone back."""
-    sync(path, api, clock)
-    with closing(sqlite3.connect(path)) as connection, connection:
+    with closing(sqlite3.connect(mirror)) as connection, connection:
         connection.execute("UPDATE _pylon_children SET read_for = ?", [read_for])
     clock.sleep(DAY)
     before = api.count(CHILDREN)
-    sync(path, api, clock)
+    sync(mirror, api, clock)
     assert api.count(CHILDREN) - before == 2 * len(desk.issues)
 
 
@@ -350,18 +341,17 @@ def test_a_first_load_that_found_nothing_is_no_load(
 
 @pytest.mark.parametrize("skew", [3600, 7200])
 def test_what_changes_after_a_run_for_which_pylons_clock_was_ahead_is_seen(
-    path: Path, desk: Desk, api: Api, clock: Any, skew: int
+    mirror: Path, desk: Desk, api: Api, clock: Any, skew: int
 ) -> None:
     """Issues and tasks, in the time that the run would have taken for read."""
-    sync(path, api, clock)
     clock.sleep(900)
     api.misbehave("wrong-date", times=-1, seconds=skew)
-    assert errors(sync(path, api, clock)) == {}
+    assert errors(sync(mirror, api, clock)) == {}
     api.behave()
     clock.sleep(600)
     desk.workspace.reply(desk.issues[0], html="<p>Still here?</p>", author=desk.contacts[0])
     task = desk.workspace.listed("tasks")[0].key
     desk.workspace.change("tasks", task, title="Meanwhile")
     clock.sleep(10_000)
-    assert errors(sync(path, api, clock)) == {}
-    assert differences(path, desk.workspace) == []
+    assert errors(sync(mirror, api, clock)) == {}
+    assert differences(mirror, desk.workspace) == []

@@ -60,21 +60,20 @@ def test_a_record_that_is_in_no_list_any_more_is_marked(
 
 @pytest.mark.parametrize("stream", ["accounts", "contacts", "users", "tags", "custom_fields"])
 def test_a_record_that_comes_back_is_live_again(
-    path: Path, desk: Desk, api: Api, clock: Any, stream: str
+    mirror: Path, desk: Desk, api: Api, clock: Any, stream: str
 ) -> None:
     """As after a list that left it out by mistake; being named by others does not bring it back."""
-    sync(path, api, clock)
     whole = desk.workspace.snapshot()
     key = remove(desk, stream)
     clock.sleep(DAY)
     desk.workspace.reply(desk.issues[0], html="<p>News.</p>", author=desk.contacts[-1])
-    sync(path, api, clock)
-    assert key not in {row["id"] for row in live(path, stream)}
+    sync(mirror, api, clock)
+    assert key not in {row["id"] for row in live(mirror, stream)}
     desk.workspace._records[stream] = whole._records[stream]
     desk.workspace._order[stream] = whole._order[stream]
     clock.sleep(DAY)
-    sync(path, api, clock)
-    assert differences(path, desk.workspace) == []
+    sync(mirror, api, clock)
+    assert differences(mirror, desk.workspace) == []
 
 
 def test_a_list_that_lacks_most_of_what_is_here_marks_nothing_unless_it_is_allowed(
@@ -97,12 +96,13 @@ def test_a_list_that_lacks_most_of_what_is_here_marks_nothing_unless_it_is_allow
     assert errors(sync(path, api, clock)) == {}
 
 
-def test_few_are_believed_though_they_are_all(path: Path, desk: Desk, api: Api, clock: Any) -> None:
-    sync(path, api, clock)
+def test_few_are_believed_though_they_are_all(
+    mirror: Path, desk: Desk, api: Api, clock: Any
+) -> None:
     for account in desk.accounts:
         desk.workspace.remove("accounts", account)
-    assert errors(sync(path, api, clock)) == {}
-    assert live(path, "accounts") == []
+    assert errors(sync(mirror, api, clock)) == {}
+    assert live(mirror, "accounts") == []
 
 
 def test_a_part_that_failed_marks_nothing_of_its_own(

@@ -99,19 +99,18 @@ def test_whether_there_is_more_may_be_null_beside_a_cursor(
 @pytest.mark.parametrize("fault", ["no-data", "data-null", "stale-page"])
 @pytest.mark.parametrize("where", ["/issues/search", "/issues/[^/]+/messages"])
 def test_one_answer_without_its_data_loses_nothing(
-    path: Path, desk: Desk, api: Api, clock: Any, fault: str, where: str
+    mirror: Path, desk: Desk, api: Api, clock: Any, fault: str, where: str
 ) -> None:
     """Nor does one that a cache kept for half an hour."""
-    sync(path, api, clock)
     clock.sleep(DAY)
     api.misbehave(fault, where, times=1)
     clock.sleep(60)
     desk.workspace.reply(desk.issues[0], html="<p>News.</p>", author=desk.contacts[0])
     clock.sleep(1800)
-    assert errors(sync(path, api, clock)) == {}
+    assert errors(sync(mirror, api, clock)) == {}
     clock.sleep(DAY)
-    assert errors(sync(path, api, clock)) == {}
-    assert differences(path, desk.workspace) == []
+    assert errors(sync(mirror, api, clock)) == {}
+    assert differences(mirror, desk.workspace) == []
 
 
 def test_a_list_without_data_is_believed_at_once_where_the_mirror_holds_none_either(
@@ -134,14 +133,13 @@ def test_a_list_without_data_is_believed_at_once_where_the_mirror_holds_none_eit
 
 
 def test_a_conversation_that_is_really_empty_is_empty_in_the_end(
-    path: Path, desk: Desk, api: Api, clock: Any
+    mirror: Path, desk: Desk, api: Api, clock: Any
 ) -> None:
-    sync(path, api, clock)
     for message in desk.workspace.messages(desk.issues[0]):
         desk.workspace.delete_message(message["id"])
     clock.sleep(DAY)
-    sync(path, api, clock)
-    assert differences(path, desk.workspace) == []
+    sync(mirror, api, clock)
+    assert differences(mirror, desk.workspace) == []
 
 
 def test_without_any_date_a_clock_of_ours_that_is_ahead_loses_nothing(
@@ -199,15 +197,14 @@ def test_answers_that_stay_in_the_past_end_in_a_failure_and_in_no_loop(
 
 
 def test_full_with_a_later_since_takes_nothing_away(
-    path: Path, desk: Desk, api: Api, clock: Any
+    mirror: Path, desk: Desk, api: Api, clock: Any
 ) -> None:
-    sync(path, api, clock)
     clock.sleep(DAY)
     desk.workspace.change_issue(desk.issues[0], title="Changed")
     clock.sleep(20 * DAY)
     later = "2026-07-20T00:00:00Z"
-    sync(path, api, clock, since=later, full=True)
-    assert differences(path, desk.workspace) == []
+    sync(mirror, api, clock, since=later, full=True)
+    assert differences(mirror, desk.workspace) == []
 
 
 def test_full_on_a_new_file_keeps_to_since(path: Path, desk: Desk, api: Api, clock: Any) -> None:
@@ -274,16 +271,15 @@ def test_references_by_odd_numbers_hold(path: Path, desk: Desk, api: Api, clock:
 
 
 def test_a_column_of_the_users_own_is_left_alone(
-    path: Path, desk: Desk, api: Api, clock: Any
+    mirror: Path, desk: Desk, api: Api, clock: Any
 ) -> None:
-    sync(path, api, clock)
-    with closing(sqlite3.connect(path)) as connection, connection:
+    with closing(sqlite3.connect(mirror)) as connection, connection:
         connection.execute("ALTER TABLE accounts ADD COLUMN note")
         connection.execute("UPDATE accounts SET note = 'mine'")
     desk.workspace.change("accounts", desk.accounts[0], name="Renamed")
-    outcome = sync(path, api, clock, "accounts")
+    outcome = sync(mirror, api, clock, "accounts")
     assert outcome.results[0].counts.changed == 1
-    assert {row["note"] for row in live(path, "accounts")} == {"mine"}
+    assert {row["note"] for row in live(mirror, "accounts")} == {"mine"}
 
 
 def test_children_of_all_issues_are_read_whenever_they_were_created(
@@ -303,20 +299,19 @@ def test_children_of_all_issues_are_read_whenever_they_were_created(
 
 
 def test_answers_that_stay_old_are_asked_for_once_a_run(
-    path: Path, desk: Desk, api: Api, clock: Any
+    mirror: Path, desk: Desk, api: Api, clock: Any
 ) -> None:
     """A cache that hands them out for half an hour must not be asked all the time."""
-    sync(path, api, clock)
     api.misbehave("stale-page", "/issues/[^/]+/messages", times=-1)
     clock.sleep(60)
     desk.workspace.reply(desk.issues[0], html="<p>New.</p>", author=desk.contacts[0])
     clock.sleep(1800)
     before = api.count("GET /issues/.*/messages")
-    sync(path, api, clock)
+    sync(mirror, api, clock)
     assert api.count("GET /issues/.*/messages") - before <= 2
     api.behave()
-    sync(path, api, clock)
-    assert differences(path, desk.workspace) == []
+    sync(mirror, api, clock)
+    assert differences(mirror, desk.workspace) == []
 
 
 def test_a_conversation_that_seemed_empty_is_doubted_too(
