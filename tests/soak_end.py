@@ -26,6 +26,9 @@ EVERYTHING = ("--all", "--custom-object", "companies", "--issue-type", "all")
 PATIENT = 300.0
 # A mirror is no larger than so many compact copies of it, nor its -wal than so many of it.
 MOST_COPIES, MOST_MIRRORS = 2, 8
+# A -wal that is smaller is not looked at: until it has a thousand pages nobody but a run that ends
+# well moves it into its file.
+SMALL = 1000 * 4096
 
 Ask = Callable[..., Any]
 """Asks the desk for what it knows."""
@@ -130,5 +133,5 @@ def grown(report: Report) -> Iterator[str]:
     yield from report.judge()
     for name, one in report.bytes.items():
         whole = report.bytes[name.removesuffix("-wal")]
-        if max(one.values) > MOST_MIRRORS * max(whole.values):
+        if max(one.values) > max(SMALL, MOST_MIRRORS * max(whole.values)):
             yield f"{name} grew to {max(one.values):,.0f} bytes"
