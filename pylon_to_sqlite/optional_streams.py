@@ -15,7 +15,7 @@ from pylon_to_sqlite.stream import (
     plain,
     reference,
 )
-from pylon_to_sqlite.support_streams import ACCOUNTS, ISSUES
+from pylon_to_sqlite.support_streams import ACCOUNTS, ISSUE_MESSAGES, ISSUES
 
 # Nobody knows whether these parents' updated_at tells of their children. (Nor of followers; but
 # reading them again for all issues would take a request for each.)
@@ -52,7 +52,12 @@ ISSUE_VOICE_CALLS = Stream(
     ),
     label="created_at",
     # Recordings are left out until their transcript is there.
-    belongs=Belonging(ISSUES, "issue_id", "updated_at", ("source", "phone"), again_after=A_WEEK),
+    belongs=Belonging(
+        *(ISSUES, "issue_id", "updated_at", ("source", "phone")),
+        # Of an issue that was merged into one which came otherwise.
+        only_by=ISSUE_MESSAGES,
+        again_after=A_WEEK,
+    ),
     is_optional=True,
     links=(
         Link(

@@ -31,17 +31,17 @@ def stale_sql(stream: Stream) -> str:
     """FROM and WHERE of the parents whose children are stale; takes :stream, :now, :full and
     :only."""
     assert stream.belongs
-    parent, owner, (column, _) = (
-        *(stream.belongs.parent, stream.belongs.owner),
-        stream.belongs.only,
-    )
+    parent, (column, _) = stream.belongs.parent, stream.belongs.only
     # What had some once may still have, whatever it is by now.
-    had = f"p.id IN (SELECT {owner} FROM {stream.name})"
+    may_have = [f"lower(p.{column}) = :only", f"p.id IN (SELECT {stream.owner} FROM {stream.name})"]
+    if other := stream.belongs.only_by:
+        of_it = f"o.{other.owner} = p.id AND lower(o.{column}) = :only"
+        may_have.append(f"EXISTS (SELECT 1 FROM {other.name} AS o WHERE {of_it})")
     return _STALE.format(
         parent=parent.name,
         stale_by=stream.belongs.stale_by,
         is_live=live(TABLES[parent.name], "p"),
-        only=f" AND (lower(p.{column}) = :only OR {had})" if column else "",
+        only=f" AND ({' OR '.join(may_have)})" if column else "",
     )
 
 

@@ -85,6 +85,8 @@ class Belonging:
     stale_by: str = ""
     only: tuple[str, str] = ("", "")
     """A column of the parent, and the value without which it has no children."""
+    only_by: Stream | None = None
+    """Other children of the parent that have such a column: one of them with the value will do."""
     always_some: bool = False
     """Whether each parent has children: none at all is believed only when it comes twice."""
     again_after: timedelta | None = None
@@ -196,12 +198,9 @@ class Stream:
 
 def _parents(child: Stream) -> str:
     assert child.belongs
-    column, value = child.belongs.only
-    return (
-        f"{child.belongs.parent.name} with {column} {value}"
-        if column
-        else (child.belongs.parent.name)
-    )
+    (column, value), other = child.belongs.only, child.belongs.only_by
+    told = f" with {column} {value}" if column else ""
+    return f"{child.belongs.parent.name}{told}{f' (or {other.name} of theirs)' if other else ''}"
 
 
 def on_its_side(record: Mapping[str, Any], kind: str, key: str) -> Mapping[str, Any]:

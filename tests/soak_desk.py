@@ -109,9 +109,6 @@ class Marked(Workspace):
     def merge_issues(self, into: str, other: str, **rest: Any) -> None:
         with self.lock:
             self.gone |= {message.id for message in self._issues[other].messages}
-            if self._issues[other].source == "phone":
-                # Calls are looked for where an issue came by phone, and nowhere else.
-                self._issues[into].source = "phone"
             super().merge_issues(into, other, **rest)
 
     def prints(self) -> dict[str, tuple[Any, ...]]:

@@ -116,6 +116,18 @@ def test_only_issues_that_came_by_phone_are_asked_for_calls(
     assert len(live(path, "issue_voice_calls")) == 1
 
 
+def test_calls_move_with_an_issue_that_is_merged_into_one_that_did_not_come_by_phone(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    sync(path, api, clock, everything=True)
+    desk.workspace.merge_issues(desk.issues[0], desk.issues[2])
+    for _ in range(2):
+        clock.sleep(3600)
+        sync(path, api, clock, reconcile=True)
+    assert differences(path, desk.workspace) == []
+    assert [row["issue_id"] for row in live(path, "issue_voice_calls")] == [desk.issues[0]]
+
+
 @pytest.mark.parametrize("status", [403, 404])
 @pytest.mark.parametrize("name", [name for name in OPTIONAL if name != "issue_voice_calls"])
 def test_what_the_plan_does_not_have_is_no_failure_and_costs_few_requests(
