@@ -27,6 +27,8 @@ class Children:
     reading: Reading
     _given: set[str] = field(default_factory=set)
     """Streams of which some parent's children came."""
+    _empty: set[tuple[str, str]] = field(default_factory=set)
+    """Streams and keys of parents whose children did not."""
 
     def steps(self, stream: Stream, readers: int) -> list[Steps]:
         """Read the children whose parents changed, by so many readers side by side."""
@@ -99,6 +101,11 @@ class Children:
             checkpoint = plan.advance(checkpoint, page)
         if batch:
             self._given.add(stream.name)
+        elif (stream.name, parent.key) in self._empty:
+            # Twice in one run is once to commit_children: a fault may last.
+            return
+        else:
+            self._empty.add((stream.name, parent.key))
         counts = store.commit_children(stream, parent, batch, read_at, reading.wall())
         result = reading.results[stream.name]
         result.has_answered = True

@@ -142,14 +142,18 @@ class Store(Holding):
     def commit_children(
         self, stream: Stream, parent: Parent, batch: Sequence[Rows], read_at: str, now: str
     ) -> Counts:
-        """All children of one parent as one set: those that are not in it are gone. Where the
-        parent is gone meanwhile, so are they all."""
+        """All children of one parent as one set: those that are not in it are gone; that all are
+        is believed the second time. Where the parent is gone meanwhile, so are they all."""
         table = TABLES[stream.name]
         belongs = stream.belongs
         assert belongs
         with self.transactions.one():
             there = f"SELECT 1 FROM {belongs.parent.name} WHERE id = ? AND deleted_at IS NULL"
             if not self._one(there, parent.key):
+                return Counts()
+            if not batch and self._is_news(stream, parent.key):
+                # It may be a fault. Read for no state of its parent, they are to be read again.
+                self._note_children(stream, parent.key, None, read_at, read_at)
                 return Counts()
             again_at = read_again_at(parent.changed_at, read_at, belongs.again_after)
             if stream is ISSUE_MESSAGES and self.privacy.public_only:
@@ -166,11 +170,21 @@ class Store(Holding):
             if stream is ISSUE_MESSAGES and (counts != Counts() or self.privacy.public_only):
                 written = [rows.row for rows in batch]
                 attachments.derive_children(self.db, parent.key, written, now)
-            self.db.execute(
-                "INSERT OR REPLACE INTO _pylon_children VALUES (?, ?, ?, ?, ?)",
-                [stream.name, parent.key, parent.changed_at, read_at, again_at],
-            )
+            self._note_children(stream, parent.key, parent.changed_at, read_at, again_at)
         return counts
+
+    def _note_children(self, stream: Stream, parent: str, *state: str | None) -> None:
+        sql = "INSERT OR REPLACE INTO _pylon_children VALUES (?, ?, ?, ?, ?)"
+        self.db.execute(sql, [stream.name, parent, *state])
+
+    def _is_news(self, stream: Stream, parent: str) -> bool:
+        """Whether it is told for the first time that a parent has no children, though it has some
+        here or should have."""
+        assert stream.belongs
+        sql = "SELECT read_for FROM _pylon_children WHERE stream = ? AND parent = ?"
+        before = self._one(sql, stream.name, parent)
+        should = before is None and stream.belongs.always_some
+        return should or (before != (None,) and self.has(stream, parent))
 
     def parent_gone(self, parent: Stream, key: str, now: str) -> int:
         """Mark a record gone, and the children that it had; gives how many it was (0, 1)."""

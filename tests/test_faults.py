@@ -138,8 +138,9 @@ def test_no_conversation_is_gone_where_all_are_said_to_be(
     for message in desk.workspace.messages(desk.issues[1]):
         desk.workspace.delete_message(message["id"])
     clock.sleep(DAY)
-    assert errors(sync(mirror, api, clock)) == {}
-    assert len(live(mirror, "issue_messages")) == 12
+    for left in (16, 12):
+        assert errors(sync(mirror, api, clock)) == {}
+        assert len(live(mirror, "issue_messages")) == left
     assert differences(mirror, desk.workspace) == []
 
 
@@ -157,7 +158,8 @@ def test_conversations_emptied_together_are_no_fault_of_all(
     for number in range(2):
         workspace.open_issue(title=f"{number}", body_html="<p>x</p>")
     clock.sleep(DAY)
-    assert errors(sync(path, api, clock, full=True)) == {}
+    for _ in range(2):
+        assert errors(sync(path, api, clock, full=True)) == {}
     assert differences(path, workspace) == []
 
 

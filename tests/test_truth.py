@@ -135,11 +135,18 @@ def test_a_list_without_data_is_believed_at_once_where_the_mirror_holds_none_eit
 def test_a_conversation_that_is_really_empty_is_empty_in_the_end(
     mirror: Path, desk: Desk, api: Api, clock: Any
 ) -> None:
+    """One run later, for it might have been a fault; and then it is read no more."""
+    before = live(mirror, "issue_messages")
     for message in desk.workspace.messages(desk.issues[0]):
         desk.workspace.delete_message(message["id"])
     clock.sleep(DAY)
     sync(mirror, api, clock)
+    assert live(mirror, "issue_messages") == before
+    sync(mirror, api, clock)
     assert differences(mirror, desk.workspace) == []
+    asked = api.count("GET /issues/[^/]+/messages")
+    sync(mirror, api, clock)
+    assert api.count("GET /issues/[^/]+/messages") == asked
 
 
 def test_without_any_date_a_clock_of_ours_that_is_ahead_loses_nothing(
