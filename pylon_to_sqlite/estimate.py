@@ -2,7 +2,7 @@
 must of Pylon, keeps no more of it than keys and times, and writes to no file."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from math import ceil
@@ -142,11 +142,11 @@ def _take_over(path: Path, store: Store, doubted: str | None) -> Counter[str]:
             ours = set(store.tables.types(name)) & found
             if name not in REMEMBERED:
                 ours &= {*NEEDED, *MARKS}
-            columns = ", ".join(sorted(ours))
-            store.db.conn.executemany(
-                f"INSERT OR REPLACE INTO {name} ({columns}) VALUES ({', '.join('?' * len(ours))})",
-                there.execute(f"SELECT {columns} FROM {name}"),
-            )
+            _fill(store, name, [*ours], there.execute(f"SELECT {', '.join(ours)} FROM {name}"))
+        for name, columns, where in _telling():
+            if name in tables:
+                told = there.execute(f"SELECT {', '.join(columns)} FROM {name} WHERE {where}")
+                _fill(store, name, columns, told)
         if doubted and "issue_messages" in tables:
             issues = there.execute(DOUBTED, {"since": doubted})
             store.db.conn.executemany(
@@ -157,6 +157,24 @@ def _take_over(path: Path, store: Store, doubted: str | None) -> Counter[str]:
                 count = f"SELECT count(*) FROM {stream.name} WHERE {live(TABLES[stream.name])}"
                 rows[stream.name] = there.execute(count).fetchone()[0]
     return rows
+
+
+def _fill(
+    store: Store, table: str, columns: Sequence[str], rows: Iterable[tuple[object, ...]]
+) -> None:
+    names, marks = ", ".join(columns), ", ".join("?" * len(columns))
+    sql = f"INSERT OR REPLACE INTO {table} ({names}) VALUES ({marks})"
+    store.db.conn.executemany(sql, rows)
+
+
+def _telling() -> Iterator[tuple[str, tuple[str, ...], str]]:
+    """What tells which parents may have children, where not all may: tables, columns, and WHERE."""
+    for stream in STREAMS:
+        if stream.belongs and (column := stream.belongs.only[0]):
+            yield stream.name, ("id", stream.owner), "1"
+            if other := stream.belongs.only_by:
+                where = f"lower({column}) = '{stream.belongs.only[1]}'"
+                yield other.name, ("id", other.owner, column), where
 
 
 def _cost(

@@ -2,6 +2,7 @@
 replaced wherever they stand. SQL only; everything here belongs inside a transaction."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
@@ -28,6 +29,8 @@ Keys = dict[str, set[str]]
 _AMONG = "IN (SELECT value FROM json_each(?))"
 # Whatever an address is written with has one of these.
 _SIGNS = ("@", "%40", "64;", "40;", "commat;")
+# What has fewer is an extension, which many have.
+FEWEST_DIGITS = 7
 # Up to so many addresses SQLite looks for them itself, in a tenth of the time.
 _FEW = 20
 # What the mirror remembers in words.
@@ -90,6 +93,29 @@ def named_by_address(db: Database, addresses: Collection[str]) -> Keys:
     )
     sent = {key for key, info in messages.fetchall() if _holds(sender(info), addresses)}
     return {"call_recordings": took_part, "issue_messages": sent}
+
+
+def called(db: Database, contacts: Collection[str]) -> set[str]:
+    """The calls of these contacts that came with an issue of theirs into one that did not come by
+    phone, and those from a number of theirs."""
+    of_theirs = (
+        "SELECT c.id FROM issue_voice_calls AS c JOIN issues AS i ON i.id = c.issue_id"
+        " JOIN issue_messages AS m ON m.issue_id = i.id WHERE lower(m.source) = 'phone'"
+        f" AND lower(i.source) IS NOT 'phone' AND m.author_contact_id {_AMONG}"
+    )
+    found = {row[0] for row in db.execute(of_theirs, [_json(contacts)])}
+    numbers = f"SELECT primary_phone_number, phone_numbers FROM contacts WHERE id {_AMONG}"
+    listed = {one for row in db.execute(numbers, [_json(contacts)]) for one in _numbers(*row)}
+    calls = "SELECT id, from_phone_number FROM issue_voice_calls WHERE from_phone_number <> ''"
+    return found | {key for key, number in db.execute(calls) if listed & {*_numbers(number)}}
+
+
+def _numbers(*values: object) -> Iterator[str]:
+    """The telephone numbers in columns, by their digits."""
+    for value in values:
+        for number in re.split(r"[^\d\s().+-]+", str(value or "")):
+            if len(digits := re.sub(r"\D", "", number)) >= FEWEST_DIGITS:
+                yield digits
 
 
 def sender(email_info: object) -> str:

@@ -198,6 +198,7 @@ class Forgotten:
             found = addresses | (others - somebody_elses - team)
             more = forget.named_by_address(self.db, found) if found else {}
             more[CONTACTS.name] = same
+            more["issue_voice_calls"] = forget.called(self.db, theirs)
             if all(ids <= keys.get(stream, set()) for stream, ids in more.items()):
                 return keys, found
             merged = {

@@ -193,6 +193,8 @@ def _needed() -> frozenset[str]:
         if stream.belongs:
             of_parent = (stream.belongs.stale_by, stream.belongs.only[0])
             found |= {f"{stream.belongs.parent.name}.{name}" for name in of_parent if name}
+            if other := stream.belongs.only_by:
+                found.add(f"{other.name}.{stream.belongs.only[0]}")
         for link in stream.links:
             found |= {f"{link.table}.{name}" for name in link.key}
     return frozenset(found)

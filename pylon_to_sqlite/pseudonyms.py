@@ -28,6 +28,7 @@ _ADDRESS = re.compile(
     r"(?P<at>[@\uff20]|%(?:25)*40|\\+u0040)"
     rf"(?P<domain>[\w{_UNSEEN}-]+(?:{_DOT}[\w{_UNSEEN}-]+)+)"
 )
+_LAYERS = re.compile(r"%(?:25)+")
 _BEGINNING = re.compile(rf"(?:['.+{_UNSEEN}-]|{_PART})*?(?=\w|%(?:25)*[89A-Fa-f])")
 _NO_WORDS = re.compile(rf"[{_UNSEEN}]+")
 # In HTML any sign may be written as its number.
@@ -103,7 +104,8 @@ class Pseudonyms:
         name = local[begins.end() :]
         if domain == DOMAIN and any(map(_OURS.fullmatch, (name, before + name))):
             return match.group()
-        address = f"{name}@{domain}"
+        # At once, for each layer by itself would take the square of their number.
+        address = _LAYERS.sub("%", f"{name}@{domain}")
         while (decoded := unquote(address)) != address:
             address = decoded
         pseudonym = self._hash(_NO_WORDS.sub("", address).lower())

@@ -170,10 +170,11 @@ def mirror(
 
             wished = replace(wishes, check=checked)
             with closing(Store(str(path), patience)) as store:
-                store.prepare(client.wall(), organization_id=me.id, organization_name=me.name)
+                store.prepare(client.wall(), organization_id=me.id)
                 chosen = _hold_to(path, store, wished, client.wall())
                 # Pylon's words go into the file too, and onto the terminal.
-                client.hide = store.privacy.words
+                client.hide = store.hiding()
+                store.remember(organization_name=client.hide(me.name))
                 outcome = _run(store, client, wished, me, *chosen, on_progress, on_result)
             is_there()
             return outcome

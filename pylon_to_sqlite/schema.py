@@ -91,6 +91,7 @@ INDEXES: tuple[tuple[str, tuple[str, ...]], ...] = (
 _GONE = "deleted_at IS NOT NULL OR placeholder = 1"
 PARTIAL_INDEXES: Mapping[str, tuple[str, str, str]] = {
     "idx_issues_gone": ("issues", "id, deleted_at, placeholder", _GONE),
+    "idx_issue_messages_phone": ("issue_messages", "issue_id", "lower(source) = 'phone'"),
 }
 
 # The columns whose words can be searched for.

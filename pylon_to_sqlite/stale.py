@@ -6,7 +6,7 @@ from typing import NamedTuple
 from sqlite_utils import Database
 
 from pylon_to_sqlite.schema import TABLES, live
-from pylon_to_sqlite.stream import Stream
+from pylon_to_sqlite.stream import Belonging, Stream
 
 BATCH = 500
 
@@ -28,27 +28,34 @@ DOUBTED = """
 
 
 def stale_sql(stream: Stream) -> str:
-    """FROM and WHERE of the parents whose children are stale; takes :stream, :now, :full and
-    :only."""
+    """FROM and WHERE of the parents whose children are stale; takes :stream, :now and :full."""
     assert stream.belongs
-    parent, (column, _) = stream.belongs.parent, stream.belongs.only
-    # What had some once may still have, whatever it is by now.
-    may_have = [f"lower(p.{column}) = :only", f"p.id IN (SELECT {stream.owner} FROM {stream.name})"]
-    if other := stream.belongs.only_by:
-        of_it = f"o.{other.owner} = p.id AND lower(o.{column}) = :only"
-        may_have.append(f"EXISTS (SELECT 1 FROM {other.name} AS o WHERE {of_it})")
     return _STALE.format(
-        parent=parent.name,
+        parent=stream.belongs.parent.name,
         stale_by=stream.belongs.stale_by,
-        is_live=live(TABLES[parent.name], "p"),
-        only=f" AND ({' OR '.join(may_have)})" if column else "",
+        is_live=live(TABLES[stream.belongs.parent.name], "p"),
+        only=_only(stream, stream.belongs),
     )
+
+
+def _only(stream: Stream, belongs: Belonging) -> str:
+    """Which parents may have children, where not all may."""
+    column, value = belongs.only
+    if not column:
+        return ""
+    # What had some once may still have, whatever it is by now.
+    others = [(stream.name, belongs.owner, "1")]
+    if other := belongs.only_by:
+        # As it is in PARTIAL_INDEXES, for it is asked for often.
+        others.append((other.name, other.owner, f"lower({column}) = '{value}'"))
+    may = [f"p.id IN (SELECT {owner} FROM {name} WHERE {sql})" for name, owner, sql in others]
+    may.append(f"lower(p.{column}) = '{value}'")
+    return f" AND ({' OR '.join(may)})"
 
 
 def stale_params(stream: Stream, now: str, full: str | None) -> dict[str, str | None]:
     """What the SQL takes."""
-    assert stream.belongs
-    return {"stream": stream.name, "now": now, "full": full, "only": stream.belongs.only[1]}
+    return {"stream": stream.name, "now": now, "full": full}
 
 
 class Parent(NamedTuple):

@@ -73,8 +73,12 @@ class Store(Holding):
         remember `meta`."""
         with self.transactions.one():
             lay_out(self.db, now)
-            for key, value in {"schema_version": str(VERSION), **meta}.items():
-                self.db.execute("INSERT OR REPLACE INTO _pylon_meta VALUES (?, ?)", [key, value])
+            self._remember(schema_version=str(VERSION), **meta)
+
+    def remember(self, **meta: str) -> None:
+        """Keep these in `_pylon_meta`."""
+        with self.transactions.one():
+            self._remember(**meta)
 
     def hold_to(
         self,
@@ -172,6 +176,16 @@ class Store(Holding):
                 attachments.derive_children(self.db, parent.key, written, now)
             self._note_children(stream, parent.key, parent.changed_at, read_at, again_at)
         return counts
+
+    def hiding(self) -> Callable[[str], str]:
+        """What leaves nothing in a sentence of what is left out or forgotten by now. It asks the
+        file nothing more."""
+        known, words = self.forgotten.addresses(), self.privacy.words
+        return lambda said: known.replaced(words(known.replaced(said)))
+
+    def _remember(self, **meta: str) -> None:
+        sql = "INSERT OR REPLACE INTO _pylon_meta VALUES (?, ?)"
+        self.db.conn.executemany(sql, [*meta.items()])
 
     def _note_children(self, stream: Stream, parent: str, *state: str | None) -> None:
         sql = "INSERT OR REPLACE INTO _pylon_children VALUES (?, ?, ?, ?, ?)"

@@ -16,6 +16,7 @@ from pylon_to_sqlite.plan import restarted
 from pylon_to_sqlite.privacy import Privacy, kinds_of
 from pylon_to_sqlite.pseudonyms import SIGNS, Pseudonyms
 from pylon_to_sqlite.purge import ERASED
+from pylon_to_sqlite.rows import free
 from pylon_to_sqlite.schema import TABLES
 from pylon_to_sqlite.stream import Link, Stream
 from pylon_to_sqlite.streams import STREAMS
@@ -228,6 +229,8 @@ def _rename(db: Database, table: str, pseudonyms: Pseudonyms) -> None:
     """The names of new fields may hold addresses too."""
     for name in added(db)[table]:
         if (renamed := pseudonyms.text(name)) != name:
+            # Two may have the same pseudonym, or it came while addresses were not left out.
+            renamed = free(renamed, {one.lower() for one in columns_of(db, table)})
             db.execute(f"ALTER TABLE {table} RENAME COLUMN {quoted(name)} TO {quoted(renamed)}")
             note = 'UPDATE _pylon_fields SET "column" = ? WHERE "table" = ? AND "column" = ?'
             db.execute(note, [renamed, table, name])

@@ -1,7 +1,7 @@
 """What the tests of the engine share: one run against the sandbox, and reading the mirror."""
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -109,7 +109,9 @@ def die(path: Path, api: Api, clock: Any, requests: int, *names: str, **options:
     return False
 
 
-def rows(path: Path, sql: str, params: Sequence[Any] = ()) -> list[dict[str, Any]]:
+def rows(
+    path: Path, sql: str, params: Sequence[Any] | Mapping[str, Any] = ()
+) -> list[dict[str, Any]]:
     """The rows of a query, by column name."""
     with closing(sqlite3.connect(path)) as connection:
         connection.row_factory = sqlite3.Row

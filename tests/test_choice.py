@@ -13,6 +13,7 @@ from test_truth import Edited, Payload
 from pylon_to_sqlite.choice import Choice
 from pylon_to_sqlite.reconcile import Compared
 from pylon_to_sqlite.sandbox.api import Api
+from pylon_to_sqlite.stale import stale_params, stale_sql
 from pylon_to_sqlite.stream import Stream
 from pylon_to_sqlite.streams import BY_NAME, STREAMS
 
@@ -126,6 +127,12 @@ def test_calls_move_with_an_issue_that_is_merged_into_one_that_did_not_come_by_p
         sync(path, api, clock, reconcile=True)
     assert differences(path, desk.workspace) == []
     assert [row["issue_id"] for row in live(path, "issue_voice_calls")] == [desk.issues[0]]
+    # Of a million messages none is looked at for this.
+    calls = BY_NAME["issue_voice_calls"]
+    params = stale_params(calls, "", None)
+    plan = rows(path, f"EXPLAIN QUERY PLAN SELECT 1 {stale_sql(calls)}", params)
+    assert [row for row in plan if "idx_issue_messages_phone" in row["detail"]]
+    assert not [row for row in plan if row["detail"] == "SCAN issue_messages"]
 
 
 @pytest.mark.parametrize("status", [403, 404])

@@ -128,3 +128,17 @@ def test_what_could_not_be_found_out_is_unknown(
     told = {one.name: one.requests for one in estimated(path, api, clock).costs}
     names = ("issues", "issue_messages", "issue_threads", "tags")
     assert [told[name] for name in names] == [None, None, None, 1]
+
+
+def test_calls_that_came_with_a_merge_are_counted(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    sync(path, api, clock, everything=True)
+    desk.workspace.merge_issues(desk.issues[0], desk.issues[2])
+    clock.sleep(DAY)
+    sync(path, api, clock, "issues", "issue_messages", reconcile=True)
+    told = estimated(path, api, clock, names=["issue_voice_calls"])
+    before = asked(api, "issue_voice_calls")
+    sync(path, api, clock, "issue_voice_calls")
+    (cost,) = [one for one in told.costs if one.name == "issue_voice_calls"]
+    assert cost.requests == asked(api, "issue_voice_calls") - before == 1

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from desk import Desk, open_issue
 from fetching import fetch
@@ -17,6 +18,7 @@ from pylon_to_sqlite.folder import Folder
 from pylon_to_sqlite.plan import Checkpoint
 from pylon_to_sqlite.rows import rows_of
 from pylon_to_sqlite.sandbox.api import Api
+from pylon_to_sqlite.sandbox.server import SandboxTransport
 from pylon_to_sqlite.stale import Parent
 from pylon_to_sqlite.store import Store
 from pylon_to_sqlite.streams import BY_NAME
@@ -379,3 +381,55 @@ def test_what_was_not_forgotten_after_all_is_written(path: Path) -> None:
         store.commit(issues, [issue], Checkpoint(), NOW)
     (row,) = rows(path, "SELECT title FROM issues")
     assert row["title"] == f"Is {MAIN} well?"
+
+
+@pytest.mark.parametrize("merged_first", [True, False])
+def test_their_calls_go_that_came_with_a_merge_into_an_issue_of_somebody_else(
+    path: Path, desk: Desk, api: Api, clock: Any, merged_first: bool
+) -> None:
+    workspace = desk.workspace
+    them = workspace.add("contacts", name="Caller", account=desk.accounts[0])
+    issue = workspace.open_issue(
+        title="Ring", body_html="<p>Ring.</p>", requester=them, source="phone"
+    )
+    said = [{"id": "r", "transcript_segments": [{"speaker": "caller", "text": "kumquat"}]}]
+    workspace.add_voice_call(issue, recordings=said, touch=False)
+    clock.sleep(DAY)
+    sync(path, api, clock, **ALL)
+    before = rows(path, "SELECT id FROM issue_voice_calls ORDER BY id")
+
+    def merge() -> None:
+        workspace.merge_issues(desk.issues[1], issue)
+        for _ in range(2):
+            clock.sleep(DAY)
+            sync(path, api, clock, reconcile=True, **ALL)
+
+    if merged_first:
+        merge()
+        assert rows(path, "SELECT id FROM issue_voice_calls ORDER BY id") == before
+        assert found_in(path, [b"kumquat"]) == [b"kumquat"]
+    forget_it(path, "contact", them)
+    if not merged_first:
+        merge()
+    assert found_in(path, [b"kumquat"]) == []
+    assert len(rows(path, "SELECT id FROM issue_voice_calls")) == len(before) - 1
+    clock.sleep(DAY)
+    sync(path, api, clock, full=True, **ALL)
+    assert found_in(path, [b"kumquat"]) == []
+
+
+def test_what_pylon_says_of_a_fault_brings_no_address_back(
+    path: Path, zebedee: Somebody, api: Api, clock: Any
+) -> None:
+    class Telling(SandboxTransport):
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            if request.url.path == "/tags":
+                return httpx.Response(400, json={"errors": [f"{MAIN.upper()} is odd"]})
+            return super().handle_request(request)
+
+    sync(path, api, clock)
+    forget_it(path, "contact", MAIN)
+    clock.sleep(DAY)
+    told = errors(sync(path, api, clock, transport=Telling(api)))
+    assert told["tags"].endswith("[forgotten] is odd")
+    assert MAIN.encode() not in path.read_bytes().lower()

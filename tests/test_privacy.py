@@ -447,6 +447,9 @@ def test_long_texts_take_no_time() -> None:
     odd = ("a", "a@", "%40", "a.b-", "a@b.", "@a.", "&#64;", "&#000", "%C3a", "%25", "%2Bz", "<a@b")
     for text in odd:
         KEY.html(text * (2 * 10**5 // len(text)) + "@x")
+    # A sign that is encoded very often.
+    layers = f"a%{'25' * 10**5}2Eb"
+    assert PSEUDONYM.search(KEY.html(f"{layers}@{layers}.example"))
 
 
 @pytest.fixture

@@ -479,3 +479,32 @@ def test_what_a_list_says_again_of_one_is_left_out_with_its_columns() -> None:
         assert privacy.hides(link.table, column)
         assert not privacy.hides("issues", column)
     assert not Privacy().hides(link.table, "repeated")
+
+
+def test_names_of_fields_may_have_the_same_pseudonym(
+    mirror: Path, desk: Desk, api: Api, clock: FakeClock
+) -> None:
+    """Or have it already, from a time when addresses were left out."""
+    fields = {"zoe@quarry.example": "one", "zo\u200be@quarry.example": "two"}
+    transport = Odd(api, contacts=lambda record: record.update(fields))
+    for pseudonymize in (None, True, False, True):
+        clock.sleep(DAY)
+        outcome = sync(mirror, api, clock, transport=transport, pseudonymize=pseudonymize)
+        assert errors(outcome) == {}
+    assert found_in(mirror, b"@quarry") == []
+
+
+def test_what_the_workspace_is_called_may_be_an_address(
+    path: Path, desk: Desk, api: Api, clock: FakeClock
+) -> None:
+    transport = Odd(api, me=lambda record: record.update(name="ops@quarry.example"))
+    sync(path, api, clock, transport=transport, pseudonymize=True)
+    assert found_in(path, b"ops@quarry") == []
+    (name,) = rows(path, "SELECT value FROM _pylon_meta WHERE key = 'organization_name'")
+    assert name["value"].endswith("@pseudonym.invalid")
+
+
+def test_what_tells_which_issues_have_calls_cannot_be_left_out() -> None:
+    for name in ("issues.source", "issue_messages.source"):
+        with pytest.raises(Unusable):
+            excludable(name, {})
