@@ -21,7 +21,7 @@ def main() -> None:
     try:
         cli(prog_name="pylon-to-sqlite")
     except KeyboardInterrupt:
-        sys.stderr.write("Stopped.\n")
+        print("Stopped.", file=sys.stderr)
     except SystemExit as end:
         ended = end
     for one in (signal.SIGINT, signal.SIGTERM):
@@ -30,7 +30,7 @@ def main() -> None:
         raise ended
     # Where an interrupt came in code that was made of text, as that of dataclasses is, Python would
     # end as if nobody had caught it.
-    for stream in (sys.stdout, sys.stderr):
+    for stream in filter(None, (sys.stdout, sys.stderr)):
         stream.flush()
     os._exit(MORE_TO_DO)
 

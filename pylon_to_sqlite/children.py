@@ -1,13 +1,14 @@
 """Children, read for the parents that changed since, several parents side by side. Sends
 nothing."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Collection, Generator, Iterator
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 from pylon_to_sqlite import plan
-from pylon_to_sqlite.errors import Gone, PylonError, Unauthorized, Unavailable
+from pylon_to_sqlite.errors import PylonError, Unauthorized, Unavailable, Unexpected
 from pylon_to_sqlite.lanes import Steps
-from pylon_to_sqlite.plan import Checkpoint, Page, Request
+from pylon_to_sqlite.plan import Checkpoint, Page, Request, moment
 from pylon_to_sqlite.reading import OTHERS, Progress, Reading, Result, combined
 from pylon_to_sqlite.rows import Rows, rows_of_page
 from pylon_to_sqlite.stale import Parent
@@ -18,6 +19,12 @@ from pylon_to_sqlite.stream import Stream
 FAILURES_IN_A_ROW = 5
 # So many may be gone in one run before their share of all that are read is looked at.
 FEW = 5
+# A fault does not last so long, but where it is never usual to have none.
+A_DAY = timedelta(days=1)
+
+
+class _Doubtful(Unexpected):
+    """Nobody has children, it seems. That it was told is remembered."""
 
 
 @dataclass
@@ -25,10 +32,13 @@ class Children:
     """The children of a run's parents."""
 
     reading: Reading
+    allow_deletes: Collection[Stream] = ()
     _given: set[str] = field(default_factory=set)
     """Streams of which some parent's children came."""
     _empty: set[tuple[str, str]] = field(default_factory=set)
     """Streams and keys of parents whose children did not."""
+    _barren: set[str] = field(default_factory=set)
+    """Streams of which others were asked for theirs, and gave none."""
 
     def steps(self, stream: Stream, readers: int) -> list[Steps]:
         """Read the children whose parents changed, by so many readers side by side."""
@@ -60,7 +70,7 @@ class Children:
                 error, may_be_gone = failure, parents.is_believable()
                 if may_be_gone and (yield from reading.parent_is_gone(stream, parent.key, failure)):
                     is_gone = True
-                else:
+                elif not isinstance(failure, _Doubtful):
                     reading.store.forget_children(stream, parent.key)
             parents.give_back(parent, error, is_gone=is_gone)
             reading.on_progress(Progress(stream, parents.read, parents.total))
@@ -89,9 +99,6 @@ class Children:
                 # A whole conversation that is not there is believed when it is told twice.
                 if page.is_bare or stream.belongs.always_some or store.has(stream, parent.key):
                     continue
-            if not (page.records or batch) and not (yield from self._gives_others(stream, parent)):
-                told = f"{request.method} {request.path}: gives nothing, here as elsewhere"
-                raise Unavailable(f"{told} where there was something")
             plan.see(request, page, seen)
             asked = f"{request.method} {request.path}"
             batch.extend(rows_of_page(stream, page.records, parent.key, asked))
@@ -106,29 +113,50 @@ class Children:
             return
         else:
             self._empty.add((stream.name, parent.key))
+            if not (yield from self._is_believable(stream, parent)):
+                raise _Doubtful(
+                    f"{asked}: gives nothing, here as elsewhere where there was something;"
+                    f" --allow-deletes {stream.name} has it believed"
+                )
         counts = store.commit_children(stream, parent, batch, read_at, reading.wall())
         result = reading.results[stream.name]
         result.has_answered = True
         result.counts.add(counts)
 
+    def _is_believable(self, stream: Stream, parent: Parent) -> Generator[Request, Page, bool]:
+        """Whether a parent may have no children any more. Told so for the first time, nobody
+        believes it yet; later, where others have some, or as long as that is for its kind."""
+        assert stream.belongs
+        store = self.reading.store
+        since = store.empty_since(stream, parent.key)
+        if since is None or not store.has(stream, parent.key) or stream in self.allow_deletes:
+            return True
+        is_old = moment(self.reading.source.now()) - moment(since) > A_DAY
+        if is_old and not stream.belongs.always_some:
+            return True
+        return (yield from self._gives_others(stream, parent))
+
     def _gives_others(self, stream: Stream, parent: Parent) -> Generator[Request, Page, bool]:
         """Whether Pylon gives the children of any other parent: one that has some here, or that
         changed last. Where it does not, it is no news of this one that it has none."""
         store = self.reading.store
-        is_news = store.has(stream, parent.key)
-        if stream.name in self._given or not is_news:
+        if stream.name in self._given:
             return True
         assert stream.parent
         owners = store.other_owners(stream, OTHERS, but=parent.key)
         newest = store.newest(stream.parent, OTHERS, but=parent.key)
-        for other in dict.fromkeys(owners + newest):
+        others = () if stream.name in self._barren else dict.fromkeys(owners + newest)
+        for other in others:
             try:
                 page = yield plan.request(stream, Checkpoint(), other)
-            except Gone:
+            except Unauthorized:
+                raise
+            except PylonError:
                 continue
             if page.records:
                 self._given.add(stream.name)
                 return True
+        self._barren.add(stream.name)
         return not owners
 
 

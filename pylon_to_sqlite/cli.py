@@ -15,6 +15,7 @@ import click
 from pylon_to_sqlite.connecting import client_of, connected, is_given
 from pylon_to_sqlite.display import Display, cost_lines, shown, status_lines, stream_table
 from pylon_to_sqlite.download_options import downloads, downloads_of
+from pylon_to_sqlite.errors import Unavailable
 from pylon_to_sqlite.exits import FAILED, exit_statuses, leave
 from pylon_to_sqlite.forget_command import forget
 from pylon_to_sqlite.journal import Journal
@@ -29,7 +30,7 @@ from pylon_to_sqlite.options import (
     stays,
     stream_names,
 )
-from pylon_to_sqlite.running import mirror_once, stay
+from pylon_to_sqlite.running import Interrupt, mirror_once, stay
 from pylon_to_sqlite.upkeep import COMMANDS
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ class Commands(click.Group):
         """Run a command; what it printed is out, or the error told, when it ends."""
         with exit_statuses():
             result = super().invoke(ctx)
-            sys.stdout.flush()
+            if sys.stdout:
+                sys.stdout.flush()
             return result
 
 
@@ -212,8 +214,15 @@ def sync(
         if every is not None and dry_run:
             raise click.UsageError("--every is for runs, and --dry-run is none")
         check_choice(streams, everything, skip, since)
-        # Before the token is looked for: a file that cannot be used is told first.
-        inspect(db)
+        # From here on, for another program may have the file for itself.
+        interrupt = Interrupt()
+        try:
+            # Before the token is looked for: a file that cannot be used is told first.
+            inspect(db)
+        except Unavailable:
+            # The next round may find it as it should be.
+            if every is None:
+                raise
         left_out, taken_in = check_hidden(db, exclude, include)
 
         def ask(is_first: bool) -> tuple[Client, Wishes]:
@@ -248,7 +257,7 @@ def sync(
         client, wishes = ask(True)
         if dry_run:
             return _tell_costs(db, client, wishes)
-        outcome = mirror_once(db, client, wishes, show)
+        outcome = mirror_once(db, client, wishes, show, interrupt)
     sys.exit(outcome.ending.exit_status)
 
 

@@ -45,9 +45,11 @@ class Presence:
 
 def added(db: Database) -> Mapping[str, set[str]]:
     """By table, the columns that it got for fields nobody knew, as far as it still has them."""
+    # Each table is looked at once, however many fields it has.
     sql = (
-        'SELECT "table", "column" FROM _pylon_fields WHERE change = \'new\''
-        ' AND "column" IN (SELECT name FROM pragma_table_info("table"))'
+        'SELECT f."table", f."column" FROM (SELECT DISTINCT "table" FROM _pylon_fields) AS t'
+        ' CROSS JOIN pragma_table_info(t."table") AS c CROSS JOIN _pylon_fields AS f'
+        ' ON f."table" = t."table" AND f."column" = c.name WHERE f.change = \'new\''
     )
     found: defaultdict[str, set[str]] = defaultdict(set)
     for table, column in db.execute(sql):

@@ -82,6 +82,8 @@ def examine(mirror: Examined) -> Iterator[Finding]:
                 raise KeyboardInterrupt from None
             # What is locked, or not there, is no torn page.
             todo = "see above" if isinstance(error, sqlite3.OperationalError) else TORN
+            if str(error).startswith(("no such collation", "no such function")):
+                todo = "remove the index of your own that needs it"
             findings = [Finding(name, "wrong", f"cannot be checked: {error}", todo)]
         yield from findings or [Finding(name, "ok", FINE[name])]
         if any(one.state == "wrong" and one.remedy in (TORN, OLDER) for one in findings):

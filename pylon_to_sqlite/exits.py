@@ -41,7 +41,7 @@ def exit_statuses(stopped: str = "Stopped.", tell: Tell | None = None) -> Iterat
 
     try:
         yield
-    except (click.ClickException, click.Abort, click.exceptions.Exit):
+    except (click.ClickException, click.exceptions.Exit):
         raise
     except PylonError as error:
         status = ending_of(error).exit_status
@@ -52,7 +52,7 @@ def exit_statuses(stopped: str = "Stopped.", tell: Tell | None = None) -> Iterat
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - stays open to the very end
         tell_(error.strerror or str(error), FAILED)
         leave(FAILED)
-    except (KeyboardInterrupt, MoreToDo):
+    except (KeyboardInterrupt, click.Abort, MoreToDo):
         tell_(stopped, MORE_TO_DO)
         leave(MORE_TO_DO)
     except MemoryError:

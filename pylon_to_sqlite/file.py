@@ -14,7 +14,7 @@ from pylon_to_sqlite.full_text import shadows
 from pylon_to_sqlite.memory import CHOICE, recalled
 from pylon_to_sqlite.pseudonyms import Pseudonyms
 from pylon_to_sqlite.schema import BOOKKEEPING, EARLIER, FULL_TEXT, MIGRATED, TABLES, VERSION
-from pylon_to_sqlite.transactions import BUSY_SECONDS
+from pylon_to_sqlite.transactions import BUSY_SECONDS, await_others
 
 _MAGIC = b"SQLite format 3\x00"
 # What can be done about what SQLite says, by words of it.
@@ -24,6 +24,8 @@ _REMEDIES = {
     "is full": "make room on its disk, then run it again",
     "I/O error": "see whether its disk is full or failing, then run it again",
     "locked": "another program has it for itself; run it again when that is done",
+    "no such collation": "an index of your own needs it; remove that, then run it again",
+    "no such function": "an index of your own needs it; remove that, then run it again",
     "readonly": "make it writable, then run it again",
 }
 # Steps of SQLite's between two looks at whether somebody has pressed Ctrl-C.
@@ -152,6 +154,8 @@ def held(path: Path, patience: float = MOMENT) -> Iterator[None]:
     create(Path(beside))
     with closing(sqlite3.connect(beside, timeout=patience, isolation_level=None)) as lock:
         try:
+            # Else SQLite writes a journal for it, for which a full disk has no room.
+            lock.execute("PRAGMA journal_mode = OFF")
             lock.execute("BEGIN EXCLUSIVE")
         except sqlite3.Error as error:
             if "locked" not in str(error):
@@ -231,7 +235,8 @@ def opened(path: Path, *, may_write: bool = False) -> sqlite3.Connection:
     # Where nobody can write, SQLite cannot make a -shm either, and needs none.
     mode = "mode=rw" if may_write else "immutable=1" if is_still else "mode=ro"
     uri = f"{whole.as_uri()}?{mode}"
-    connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None)
+    await_others(connection, BUSY_SECONDS)
     # A callback, so that a signal can end what takes long.
     connection.set_progress_handler(lambda: None, NOTICE)
     return connection
@@ -285,7 +290,8 @@ def _inspect_existing(path: Path, read_only: bool, patience: float) -> Mirror | 
         with closing(_read_only(path, patience)) as connection:
             return _mirror(path, connection)
     except sqlite3.Error as error:
-        kind = Unavailable if "locked" in str(error) else Unusable
+        passing = ("locked", "is full", "I/O error")
+        kind = Unavailable if any(one in str(error) for one in passing) else Unusable
         raise kind(told("cannot read", path, error)) from None
     except UnicodeDecodeError:
         # What SQLite says of a schema that is damaged quotes it.
@@ -296,7 +302,9 @@ def _inspect_existing(path: Path, read_only: bool, patience: float) -> Mirror | 
 def _read_only(path: Path, patience: float = BUSY_SECONDS) -> sqlite3.Connection:
     # Without a -wal nobody is at work on the file, and then not even a -shm is made beside it.
     mode = "mode=ro" if Path(f"{path.resolve()}-wal").exists() else "immutable=1"
-    return sqlite3.connect(f"{path.resolve().as_uri()}?{mode}", uri=True, timeout=patience)
+    connection = sqlite3.connect(f"{path.resolve().as_uri()}?{mode}", uri=True)
+    await_others(connection, patience)
+    return connection
 
 
 def _mirror(path: Path, connection: sqlite3.Connection) -> Mirror | None:

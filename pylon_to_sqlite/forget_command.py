@@ -100,10 +100,7 @@ def _forget(
             click.echo(line)
         if dry_run or is_agreed:
             return not dry_run
-        try:
-            return click.confirm("Erase this for good, and keep it out of later syncs?")
-        except click.Abort:
-            raise KeyboardInterrupt from None
+        return click.confirm("Erase this for good, and keep it out of later syncs?")
 
     with exit_statuses("Stopped."):
         done = forgetting.forget(db, kind, who, now, agree, _folder(files))

@@ -63,6 +63,15 @@ class Holding:
         )
         return [row[0] for row in found]
 
+    def empty_since(self, stream: Stream, parent: str) -> str | None:
+        """Since when it is told that a parent has no children, while that is not believed."""
+        sql = (
+            "SELECT read_at FROM _pylon_children WHERE stream = ? AND parent = ?"
+            " AND read_for IS NULL AND again_at = read_at"
+        )
+        row = self._one(sql, stream.name, parent)
+        return row and str(row[0])
+
     def stale(self, stream: Stream, now: str, full: str | None) -> Iterator[Parent]:
         """Parents whose children must be read, newest first, each once. It may be written to
         while this goes on: what is read meanwhile is not given again."""

@@ -38,7 +38,9 @@ def purge(db: Database, transactions: Transactions, now: str) -> str:
         try:
             _write_anew(db, transactions, now)
         except sqlite3.OperationalError as error:
-            return str(error)
+            # Such as a collation that only another program knows.
+            is_theirs = str(error).startswith("no such")
+            return f"{error}{': remove the index of your own that needs it' * is_theirs}"
         names = set()
     is_busy, _, _ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     left = {READ} if is_busy and is_urgent else {FILE} if names - {READ} or is_busy else set()

@@ -83,6 +83,12 @@ def _forgotten(connection: sqlite3.Connection) -> int:
     return int(connection.execute(sql).fetchone()[0])
 
 
+_NUMBERS = {
+    *("id", "run", "exit_status", "requests", "seconds_waited"),
+    *("rows_new", "rows_changed", "rows_gone"),
+}
+
+
 @dataclass(frozen=True)
 class RunStatus:
     """One run: when, what version of this tool, what it did and how it ended. Times are UTC."""
@@ -111,7 +117,7 @@ def runs_of(path: Path, last: int) -> list[RunStatus]:
             found = connection.execute(
                 "SELECT * FROM _pylon_runs ORDER BY id DESC LIMIT ?", [last]
             ).fetchall()
-            made = [_run(connection, dict(row)) for row in found]
+            made = [_run(connection, _record(row)) for row in found]
     except sqlite3.Error as error:
         raise Unusable(file.told("cannot read", path, error)) from None
     if made and made[0].ended_at is None and file.is_held(path):
@@ -120,9 +126,10 @@ def runs_of(path: Path, last: int) -> list[RunStatus]:
 
 
 def _run(connection: sqlite3.Connection, run: dict[str, Any]) -> RunStatus:
-    streams = connection.execute(
+    found = connection.execute(
         "SELECT * FROM _pylon_run_streams WHERE run = ? ORDER BY stream", [run["id"]]
-    ).fetchall()
+    )
+    streams = [_record(row) for row in found]
 
     def count(of: str) -> int:
         return sum(one[of] or 0 for one in streams)
@@ -146,6 +153,21 @@ def _run(connection: sqlite3.Connection, run: dict[str, Any]) -> RunStatus:
     )
 
 
+def _record(row: sqlite3.Row) -> dict[str, Any]:
+    """What was written down of a run. A value that is garbled keeps nobody from reading the rest:
+    it is shown as far as it is text, and is no number."""
+    found: dict[str, Any] = {}
+    for name, value in zip(row.keys(), row, strict=True):
+        is_number = isinstance(value, int | float)
+        if name in _NUMBERS:
+            found[name] = value if is_number else None
+        elif isinstance(value, bytes):
+            found[name] = value.decode(errors="replace")
+        else:
+            found[name] = str(value) if is_number else value
+    return found
+
+
 def _stream(connection: sqlite3.Connection, stream: Stream, is_on: bool, now: str) -> StreamStatus:
     checkpoint = _checkpoint(connection, stream)
     there = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
@@ -167,6 +189,7 @@ def _stream(connection: sqlite3.Connection, stream: Stream, is_on: bool, now: st
         " ORDER BY run DESC LIMIT 1",
         [stream.name],
     ).fetchone()
+    last = last and _record(last)
     return StreamStatus(
         stream=stream.name,
         is_on=is_on,

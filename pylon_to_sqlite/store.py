@@ -25,7 +25,7 @@ from pylon_to_sqlite.stale import DOUBTED, Parent
 from pylon_to_sqlite.stream import Stream
 from pylon_to_sqlite.support_streams import ISSUE_MESSAGES, ISSUES
 from pylon_to_sqlite.tables import Tables
-from pylon_to_sqlite.transactions import BUSY_SECONDS, NOTICE, Transactions
+from pylon_to_sqlite.transactions import BUSY_SECONDS, NOTICE, Transactions, await_others
 from pylon_to_sqlite.withdraw import Withdrawn, read_again, returning, withdraw
 
 
@@ -44,7 +44,8 @@ class Store(Holding):
     """The mirror in one SQLite file, opened for writing."""
 
     def __init__(self, path: str, patience: float = BUSY_SECONDS) -> None:
-        self.db = Database(sqlite3.connect(path, timeout=patience))
+        self.db = Database(sqlite3.connect(path))
+        await_others(self.db.conn, patience)
         self.tables = Tables(self.db)
         self.forgotten = Forgotten(self.db)
         self.transactions = Transactions(self.db.conn, self._rolled_back, patience)
@@ -195,10 +196,11 @@ class Store(Holding):
         """Whether it is told for the first time that a parent has no children, though it has some
         here or should have."""
         assert stream.belongs
-        sql = "SELECT read_for FROM _pylon_children WHERE stream = ? AND parent = ?"
-        before = self._one(sql, stream.name, parent)
-        should = before is None and stream.belongs.always_some
-        return should or (before != (None,) and self.has(stream, parent))
+        if self.empty_since(stream, parent):
+            return False
+        known = "SELECT 1 FROM _pylon_children WHERE stream = ? AND parent = ?"
+        should = stream.belongs.always_some and not self._one(known, stream.name, parent)
+        return should or self.has(stream, parent)
 
     def parent_gone(self, parent: Stream, key: str, now: str) -> int:
         """Mark a record gone, and the children that it had; gives how many it was (0, 1)."""

@@ -41,7 +41,7 @@ class Sync:
         self.reading.is_whole = self.full or self.reconcile
         self.store = self.reading.store
         self._walks = Walks(self.reading, self.allow_deletes)
-        self._children = Children(self.reading)
+        self._children = Children(self.reading, self.allow_deletes)
 
     def run(self, streams: Sequence[Stream], run: int) -> list[Result]:
         """Mirror all streams, side by side. One that fails leaves the others alone; only a token

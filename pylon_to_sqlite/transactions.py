@@ -13,6 +13,20 @@ BUSY_SECONDS = 60.0
 NOTICE = 0.5
 
 
+def await_others(connection: sqlite3.Connection, patience: float) -> None:
+    """Wait for up to so many seconds while another program has the file for itself. What is wrong
+    then, or besides, is told by the next statement."""
+    connection.execute(f"PRAGMA busy_timeout = {int(NOTICE * 1000)}")
+    for _ in range(int(patience / NOTICE) + 1):
+        try:
+            connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+            connection.execute(f"PRAGMA busy_timeout = {int(patience * 1000)}")
+            return
+        except sqlite3.Error as error:
+            if "locked" not in str(error):
+                return
+
+
 class Transactions:
     """The transactions of one connection; `forget` is called where one is taken back. `patience`
     is for how many seconds the writes of other programs are waited for."""

@@ -131,6 +131,12 @@ def test_auth_asks_though_the_environment_has_a_token(run: Run) -> None:
     assert json.loads(Path("auth.json").read_text()) == {SECTION: {"token": TOKEN}}
 
 
+def test_auth_that_is_not_answered_is_stopped(run: Run) -> None:
+    result = run("auth", input="", token=None)
+    assert (result.exit_code, result.stderr.strip()) == (5, "Stopped.")
+    assert os.listdir() == []
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -526,6 +532,23 @@ def test_status_of_a_mirror(run: Run, api: Api, filled: Workspace) -> None:
     assert lines[0].startswith("pylon.db mirrors Northwind Support (")
     assert [line.split()[0] for line in lines[3 : 3 + len(NAMES)]] == NAMES
     assert lines[-1] == f"accounts: {error}"
+
+
+def test_a_record_that_is_garbled_keeps_nobody_from_reading_the_rest(
+    run: Run, filled: Workspace
+) -> None:
+    run("sync", "pylon.db", "tags")
+    for table in ("_pylon_runs", "_pylon_run_streams"):
+        with closing(sqlite3.connect("pylon.db")) as connection:
+            names = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+            for name in names:
+                if name not in ("id", "run", "stream"):
+                    connection.execute(f"UPDATE {table} SET {name} = ?", [b"\xffgarble"])
+            connection.commit()
+        for command in ("runs", "status"):
+            for options in ([], ["--json"]):
+                result = run(command, "pylon.db", *options, token=None)
+                assert (result.exit_code, "mistake" in result.stderr) == (0, False), table
 
 
 def test_what_is_mirrored_is_chosen_once_and_shown(run: Run, api: Api, filled: Workspace) -> None:

@@ -1,6 +1,7 @@
 """Whatever the disk does: a clear sentence, a file that is no worse than before, and a next run
 that goes on."""
 
+import os
 import resource
 import shutil
 import sqlite3
@@ -200,6 +201,31 @@ def test_a_full_disk_ends_the_run_and_the_next_one_goes_on(
     assert is_sound(path)
     remount = ["mount", "-o", "remount,size=100m", str(disk)]
     subprocess.run(remount, capture_output=True, check=True)
+    clock.sleep(DAY)
+    assert errors(sync(path, api, clock)) == {}
+    assert differences(path, desk.workspace) == []
+
+
+@pytest.mark.parametrize("left", [0, 4, 16])
+def test_a_disk_that_is_full_from_the_start_is_no_mistake_of_usage(
+    mirror: Path,
+    desk: Desk,
+    api: Api,
+    clock: Any,
+    small_disk: Callable[[str], Path],
+    left: int,
+) -> None:
+    """A service would not start it again then; and nothing is damaged."""
+    disk = small_disk("size=4000k")
+    path = Path(shutil.copy(mirror, disk))
+    with (disk / "fill").open("wb", buffering=0) as fill, suppress(OSError):
+        while fill.write(bytes(4096)):
+            pass
+    os.truncate(disk / "fill", (disk / "fill").stat().st_size // 4096 * 4096 - left * 1024)
+    for _ in range(2):
+        with pytest.raises(Unavailable, match=r"make room on its disk|whether its disk is full"):
+            sync(path, api, clock)
+    (disk / "fill").unlink()
     clock.sleep(DAY)
     assert errors(sync(path, api, clock)) == {}
     assert differences(path, desk.workspace) == []

@@ -207,3 +207,17 @@ def test_an_index_without_its_triggers_is_made_true_again(
     with closing(sqlite3.connect(mirror)) as connection:
         check = "INSERT INTO issues_fts(issues_fts, rank) VALUES ('integrity-check', 1)"
         connection.execute(check)
+
+
+def test_an_index_that_only_another_program_can_use_is_told(
+    mirror: Path, api: Api, clock: Any
+) -> None:
+    with closing(sqlite3.connect(mirror)) as connection:
+        connection.create_collation("mine", lambda one, other: (one > other) - (one < other))
+        connection.execute("CREATE TABLE my_notes (note TEXT COLLATE mine)")
+        connection.execute("CREATE INDEX my_index ON my_notes (note)")
+        connection.execute("INSERT INTO _pylon_unpurged VALUES ('erased')")
+        connection.commit()
+    clock.sleep(DAY)
+    told = sync(mirror, api, clock).unpurged
+    assert told.endswith(": mine: remove the index of your own that needs it")

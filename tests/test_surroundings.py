@@ -1,12 +1,15 @@
 """What stands around a run: odd names, proxies, encodings, readers that go away, slow servers."""
 
 import os
+import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,29 +24,35 @@ Run = Callable[..., subprocess.CompletedProcess[bytes]]
 
 
 @pytest.fixture
-def run(tmp_path: Path, desk: Desk) -> Iterator[Run]:
-    """The program in a directory of its own, against a Pylon on this machine."""
+def url(desk: Desk) -> Iterator[str]:
+    """A Pylon on this machine."""
     with Server(Api(desk.workspace, allowance=None)) as server:
+        yield server.url
 
-        def run_(
-            *arguments: str | bytes, stdout: Any = subprocess.PIPE, **environment: str
-        ) -> subprocess.CompletedProcess[bytes]:
-            return subprocess.run(
-                [sys.executable, "-m", "pylon_to_sqlite", *arguments],
-                env={
-                    "PATH": os.defpath,
-                    "PYLON_API_TOKEN": TOKEN,
-                    "PYLON_API_URL": server.url,
-                    **environment,
-                },
-                cwd=tmp_path,
-                stdout=stdout,
-                stderr=subprocess.PIPE,
-                timeout=60,
-                check=False,
-            )
 
-        yield run_
+@pytest.fixture
+def run(tmp_path: Path, url: str) -> Run:
+    """The program in a directory of its own."""
+
+    def run_(
+        *arguments: str | bytes, stdout: Any = subprocess.PIPE, **environment: str
+    ) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            [sys.executable, "-m", "pylon_to_sqlite", *arguments],
+            env={
+                "PATH": os.defpath,
+                "PYLON_API_TOKEN": TOKEN,
+                "PYLON_API_URL": url,
+                **environment,
+            },
+            cwd=tmp_path,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            timeout=60,
+            check=False,
+        )
+
+    return run_
 
 
 @pytest.mark.parametrize("name", [":memory:", "file:x.db", "file:x?mode=ro", "a b#c%41'\".db", "ü"])
@@ -112,6 +121,58 @@ def test_a_reader_that_goes_away_does_not_stop_the_work(
         process.stderr.close()
         assert process.wait(60) == 0
     assert len(live(tmp_path / "pylon.db", "issue_messages")) == 16
+
+
+@pytest.mark.parametrize("closed", [1, 2])
+def test_without_an_output_the_work_is_done(
+    run: Run, url: str, tmp_path: Path, closed: int
+) -> None:
+    assert run("sync", "pylon.db", "tags").returncode == 0
+    for command in ("backup pylon.db copy.db", "status pylon.db", "sync pylon.db tags"):
+        program = f"exec {sys.executable} -m pylon_to_sqlite {command} {closed}>&-"
+        environment = {"PATH": os.defpath, "PYLON_API_TOKEN": TOKEN, "PYLON_API_URL": url}
+        told = subprocess.run(
+            ["sh", "-c", program], cwd=tmp_path, env=environment, capture_output=True, check=False
+        )
+        assert (told.returncode, b"mistake" in told.stderr) == (0, False), command
+    assert (tmp_path / "copy.db").exists()
+
+
+def has_open(pid: int, path: Path) -> bool:
+    for one in Path(f"/proc/{pid}/fd").iterdir():
+        # It may be closed by now.
+        with suppress(FileNotFoundError):
+            if os.readlink(one) == str(path):
+                return True
+    return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="who waits is seen in /proc")
+@pytest.mark.parametrize(
+    ("command", "sign"),
+    [
+        ("sync pylon.db", "SIGTERM"),
+        ("sync pylon.db --every 1h", "SIGINT"),
+        ("status pylon.db", "SIGINT"),
+        ("backup pylon.db copy.db", "SIGINT"),
+    ],
+)
+def test_who_waits_for_another_program_can_be_stopped(
+    run: Run, url: str, tmp_path: Path, command: str, sign: str
+) -> None:
+    """Which has the file for itself: SQLite would wait for a minute, and no signal ends that."""
+    path = tmp_path / "pylon.db"
+    assert run("sync", "pylon.db", "tags").returncode == 0
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        program = [sys.executable, "-m", "pylon_to_sqlite", *command.split()]
+        environment = {"PATH": os.defpath, "PYLON_API_TOKEN": TOKEN, "PYLON_API_URL": url}
+        with subprocess.Popen(program, cwd=tmp_path, env=environment) as process:
+            while not has_open(process.pid, path):
+                assert process.poll() is None
+            process.send_signal(getattr(signal, sign))
+            assert process.wait(30) == 5
 
 
 def test_serve_runs_nothing_of_the_directory_it_is_called_in(run: Run, tmp_path: Path) -> None:
