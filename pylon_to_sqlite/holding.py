@@ -15,6 +15,8 @@ from pylon_to_sqlite.stream import Stream
 BEFORE_PYLON = "2015-01-01T00:00:00Z"
 # Issues can be imported from elsewhere.
 BEFORE_ALL = "2000-01-01T00:00:00Z"
+# What stands in _pylon_children of a parent of which it was told once that it has none.
+TOLD_EMPTY = "(read_for IS NULL AND again_at IS NOT NULL AND again_at = read_at)"
 _IS_TIME = "created_at > ? AND created_at LIKE '____-__-__T%' AND datetime(created_at) IS NOT NULL"
 
 
@@ -66,8 +68,7 @@ class Holding:
     def empty_since(self, stream: Stream, parent: str) -> str | None:
         """Since when it is told that a parent has no children, while that is not believed."""
         sql = (
-            "SELECT read_at FROM _pylon_children WHERE stream = ? AND parent = ?"
-            " AND read_for IS NULL AND again_at = read_at"
+            f"SELECT read_at FROM _pylon_children WHERE stream = ? AND parent = ? AND {TOLD_EMPTY}"
         )
         row = self._one(sql, stream.name, parent)
         return row and str(row[0])

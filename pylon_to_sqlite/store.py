@@ -12,7 +12,7 @@ from pylon_to_sqlite.attachments import Attachments
 from pylon_to_sqlite.choice import Choice
 from pylon_to_sqlite.erase import erase
 from pylon_to_sqlite.forgotten import Forgotten
-from pylon_to_sqlite.holding import Holding
+from pylon_to_sqlite.holding import TOLD_EMPTY, Holding
 from pylon_to_sqlite.layout import lay_out
 from pylon_to_sqlite.memory import Memory
 from pylon_to_sqlite.plan import Checkpoint, Window, read_again_at
@@ -266,7 +266,8 @@ class Store(Holding):
         with self.transactions.one():
             self.db.execute(
                 "UPDATE _pylon_children SET again_at = :now WHERE stream = :stream"
-                f" AND parent IN ({DOUBTED})",
+                # These are doubted already, and it is remembered since when.
+                f" AND NOT {TOLD_EMPTY} AND parent IN ({DOUBTED})",
                 {"stream": stream.name, "since": since, "now": now},
             )
 

@@ -132,17 +132,18 @@ def test_a_list_without_data_is_believed_at_once_where_the_mirror_holds_none_eit
     assert asked() == 2
 
 
+@pytest.mark.parametrize("options", [{}, {"verify": 9}, {"full": True}])
 def test_a_conversation_that_is_really_empty_is_empty_in_the_end(
-    mirror: Path, desk: Desk, api: Api, clock: Any
+    mirror: Path, desk: Desk, api: Api, clock: Any, options: dict[str, Any]
 ) -> None:
     """One run later, for it might have been a fault; and then it is read no more."""
     before = live(mirror, "issue_messages")
     for message in desk.workspace.messages(desk.issues[0]):
         desk.workspace.delete_message(message["id"])
     clock.sleep(DAY)
-    sync(mirror, api, clock)
+    sync(mirror, api, clock, **options)
     assert live(mirror, "issue_messages") == before
-    sync(mirror, api, clock)
+    sync(mirror, api, clock, **options)
     assert differences(mirror, desk.workspace) == []
     asked = api.count("GET /issues/[^/]+/messages")
     sync(mirror, api, clock)
