@@ -59,8 +59,19 @@ def exit_statuses(stopped: str = "Stopped.", tell: Tell | None = None) -> Iterat
         tell_("there is not enough memory. What was committed stays", FAILED)
         leave(FAILED)
     except Exception as error:
+        if _is_interrupt(error):
+            tell_(stopped, MORE_TO_DO)
+            leave(MORE_TO_DO)
         tell_(mistake(error), FAILED)
         leave(FAILED)
+
+
+def _is_interrupt(error: BaseException | None) -> bool:
+    """Whether it was Ctrl-C before Python made another error of it, as it does where one comes
+    while a class is being made."""
+    while error and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def mistake(error: Exception) -> str:

@@ -17,6 +17,7 @@ import pytest
 from desk import Desk
 from mirroring import TOKEN, live
 
+from pylon_to_sqlite.exits import exit_statuses
 from pylon_to_sqlite.sandbox.api import Api
 from pylon_to_sqlite.sandbox.server import Server
 
@@ -247,3 +248,19 @@ def test_a_signal_that_comes_once_all_is_done_changes_nothing(tmp_path: Path, si
     )
     assert (told.returncode, told.stderr.startswith(b"Usage: ")) == (2, True)
     assert b"Traceback" not in told.stderr
+
+
+def test_ctrl_c_that_python_makes_another_error_of_is_ctrl_c() -> None:
+    """As where it comes while a class is being made, before Python 3.12."""
+
+    class Pressed:
+        def __set_name__(self, owner: type, name: str) -> None:
+            raise KeyboardInterrupt
+
+    told: list[tuple[str, int]] = []
+    with (
+        pytest.raises(SystemExit) as ended,
+        exit_statuses("Stopped.", lambda *one: told.append(one)),
+    ):
+        type("Made", (), {"it": Pressed()})
+    assert (ended.value.code, told) == (5, [("Stopped.", 5)])
