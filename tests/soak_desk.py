@@ -109,6 +109,9 @@ class Marked(Workspace):
     def merge_issues(self, into: str, other: str, **rest: Any) -> None:
         with self.lock:
             self.gone |= {message.id for message in self._issues[other].messages}
+            if self._issues[other].source == "phone":
+                # Else a message of it tells that there are calls, and that may be deleted at once.
+                self._issues[into].source = "phone"
             super().merge_issues(into, other, **rest)
 
     def prints(self) -> dict[str, tuple[Any, ...]]:
