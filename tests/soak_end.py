@@ -86,6 +86,7 @@ def _age(directory: Path) -> None:
 
 def left(directory: Path, report: Report) -> Iterator[str]:
     """What is wrong with the files that are there when every program has ended."""
+    halves = 0
     for one in sorted(path for path in directory.rglob("*") if path.is_file()):
         name = one.relative_to(directory).as_posix()
         if TOKEN.encode() in one.read_bytes():
@@ -96,8 +97,13 @@ def left(directory: Path, report: Report) -> Iterator[str]:
             yield f"others can read {name}"
         if re.fullmatch(r"copies/\..*", name):
             report.left += 1
+        elif re.fullmatch(r"files/[0-9a-f]{32}\.part", name):
+            halves += 1
         elif not _KNOWN.fullmatch(name):
             yield f"{name} was left behind"
+    # The next sync that downloads removes them.
+    if halves > (killed := report.tally.killed["sync"]):
+        yield f"{halves} contents are half done, but only {killed} syncs were killed"
     killed = report.tally.killed["backup"]
     if report.left > killed:
         yield f"{report.left} copies are half done, but only {killed} backups were killed"
