@@ -5,18 +5,14 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from datasette.app import Datasette
 
-from benchmarks.local import engine
-from benchmarks.program import line, progress
-from benchmarks.workspaces import workspace
-from pylon_to_sqlite.sandbox.api import Api
+from benchmarks.mirrors import MESSAGES, mirrored
+from benchmarks.program import line
 
 TITLE = "Pages"
-ISSUES, MESSAGES = 100_000, 10
 GOAL_MS = 1000.0
 TIMES = 7
 
@@ -31,11 +27,7 @@ class Taken(NamedTuple):
 
 def run(quick: bool) -> Iterator[str]:
     """The table, and what missed the goal."""
-    issues = 500 if quick else ISSUES
-    with TemporaryDirectory() as directory:
-        path = Path(directory, "mirror.db")
-        progress(f"making a mirror of {issues:,} issues")
-        engine(Api(workspace(issues, MESSAGES), allowance=None, log=False), str(path))
+    with mirrored(quick) as (path, issues):
         yield from table(path, issues)
 
 

@@ -5,19 +5,14 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from benchmarks.local import engine
-from benchmarks.program import line, progress
-from benchmarks.workspaces import workspace
+from benchmarks.mirrors import MESSAGES, mirrored
+from benchmarks.program import line
 from pylon_to_sqlite.metadata import SORT_DESCENDING, queries
-from pylon_to_sqlite.sandbox.api import Api
 from pylon_to_sqlite.views import VIEWS
 
 TITLE = "Reading"
-ISSUES, MESSAGES = 100_000, 10
 # Datasette gives up after a second; what it opens with is to be there at once.
 GOAL_MS, GOAL_PAGE_MS = 1000.0, 100.0
 TIMES = 7
@@ -42,11 +37,7 @@ class Read(NamedTuple):
 
 def run(quick: bool) -> Iterator[str]:
     """The table, and what missed the goal."""
-    issues = 500 if quick else ISSUES
-    with TemporaryDirectory() as directory:
-        path = Path(directory, "mirror.db")
-        progress(f"making a mirror of {issues:,} issues")
-        engine(Api(workspace(issues, MESSAGES), allowance=None, log=False), str(path))
+    with mirrored(quick) as (path, issues):
         yield (
             f"A mirror of {issues:,} issues with {MESSAGES} messages each, the middle of {TIMES}"
             " runs. Tables and views are read as Datasette opens them, sorted as the metadata says;"

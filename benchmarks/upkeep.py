@@ -10,17 +10,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from benchmarks.local import engine
-from benchmarks.program import line, progress
-from benchmarks.workspaces import workspace
+from benchmarks.mirrors import mirrored
+from benchmarks.program import line
 from pylon_to_sqlite.file import held, is_held
-from pylon_to_sqlite.sandbox.api import Api
 
 TITLE = "Copies and examinations"
-ISSUES, MESSAGES = 100_000, 10
 # Parts of the whole time after which a signal comes.
 INSTANTS = (0.1, 0.3, 0.5, 0.7, 0.9)
 # Seconds between two looks at whether a sync would be turned away.
@@ -40,11 +36,7 @@ class Ran(NamedTuple):
 
 def run(quick: bool) -> Iterator[str]:
     """The table, and how soon a signal is heeded."""
-    issues = 500 if quick else ISSUES
-    with TemporaryDirectory() as directory:
-        path = Path(directory, "mirror.db")
-        progress(f"making a mirror of {issues:,} issues")
-        engine(Api(workspace(issues, MESSAGES), allowance=None, log=False), str(path))
+    with mirrored(quick) as (path, _):
         yield from measured(path)
 
 
