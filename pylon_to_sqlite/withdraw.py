@@ -74,9 +74,9 @@ def withdraw(
 
 def clear(db: Database, before: Privacy, after: Privacy, now: str) -> Withdrawn:
     """Take out of the tables what `after` leaves out and `before` did not."""
-    found = Withdrawn()
+    found, news = Withdrawn(), added(db)
     for table in TABLES:
-        found.values += _empty(db, table, before, after, now)
+        found.values += _empty(db, table, news[table], before, after, now)
     found.values += _unnote(db, after.withheld - before.withheld)
     if after.public_only and not before.public_only:
         found.notes, found.bodies = issue_bodies.close(db, now)
@@ -91,13 +91,14 @@ def clear(db: Database, before: Privacy, after: Privacy, now: str) -> Withdrawn:
 def left_in(connection: Connection, privacy: Privacy) -> Iterator[str]:
     """What a file holds that is to be left out of it, in words and numbers. Writes nothing."""
     db = Database(connection)
+    news = added(db)
     if privacy.public_only:
         notes, of_issues = issue_bodies.count_open(db)
         for number, kind in ((notes, "private notes"), (of_issues, "bodies that may be such")):
             if number:
                 yield f"{number:,} {kind}"
     for table, known in TABLES.items():
-        for name in filter(lambda one: privacy.hides(table, one), _ours(db, table)):
+        for name in filter(lambda one: privacy.hides(table, one), _ours(db, table, news[table])):
             if number := db.execute(f"SELECT count({quoted(name)}) FROM {table}").fetchone()[0]:
                 yield f"{number:,} values of {table}.{name}"
         for link in known.source.links if isinstance(known.source, Stream) else ():
@@ -148,14 +149,16 @@ def _stream_of(table: str) -> Stream:
     return source
 
 
-def _empty(db: Database, table: str, before: Privacy, after: Privacy, now: str) -> int:
+def _empty(
+    db: Database, table: str, news: set[str], before: Privacy, after: Privacy, now: str
+) -> int:
     """Leave nothing of the columns and lists of a table that are left out from now on; gives how
     many values it was. Columns that the user has added stay."""
     source, emptied = TABLES[table].source, 0
     stamp = ", synced_at = :now" if isinstance(source, Stream) else ""
     columns = [
         quoted(name)
-        for name in _ours(db, table)
+        for name in _ours(db, table, news)
         if after.hides(table, name) and not before.hides(table, name)
     ]
     for start in range(0, len(columns), AT_ONCE):
@@ -184,16 +187,18 @@ def _noted(names: Collection[str]) -> set[str]:
     return {_NOTED_AS.get(name, column) for column, name in of_issues.items()} & {*WATCHED}
 
 
-def _ours(db: Database, table: str) -> list[str]:
-    """The columns of a table that records fill, as far as it has them: not the user's own."""
-    ours = {*kinds_of(table), *added(db)[table]}
+def _ours(db: Database, table: str, news: set[str]) -> list[str]:
+    """The columns of a table that records fill, as far as it has them: not the user's own. `news`
+    are those it got for fields nobody knew."""
+    ours = {*kinds_of(table), *news}
     return [name for name in columns_of(db, table) if name in ours]
 
 
 def _replace(db: Database, pseudonyms: Pseudonyms, now: str) -> int:
     """Put pseudonyms in place of all addresses; gives how many values that changed."""
+    news = added(db)
     for table in TABLES:
-        _rename(db, table, pseudonyms)
+        _rename(db, table, news[table], pseudonyms)
     return sum(_replace_in(db, *place, now) for place in _places(db, pseudonyms))
 
 
@@ -210,11 +215,11 @@ def _count_addresses(db: Database, pseudonyms: Pseudonyms) -> int:
 def _places(db: Database, pseudonyms: Pseudonyms) -> list[tuple[str, str, str]]:
     """Where there may be addresses: tables, their columns, and the kinds of these."""
     db.conn.create_function("_pseudonym", 2, pseudonyms.stored, deterministic=True)
-    places = [(table, name, "text") for table, name in _NOTES]
+    places, news = [(table, name, "text") for table, name in _NOTES], added(db)
     for table, known in TABLES.items():
         if known.source is not None:
             kinds = kinds_of(table)
-            kept = ((name, kinds.get(name, "html")) for name in _ours(db, table))
+            kept = ((name, kinds.get(name, "html")) for name in _ours(db, table, news[table]))
             places += [(table, name, kind) for name, kind in kept if kind]
     return places
 
@@ -225,9 +230,9 @@ def _has_address(name: str) -> str:
     return f"({may_have}) AND _pseudonym(:kind, {column}) IS NOT {column}"
 
 
-def _rename(db: Database, table: str, pseudonyms: Pseudonyms) -> None:
+def _rename(db: Database, table: str, news: set[str], pseudonyms: Pseudonyms) -> None:
     """The names of new fields may hold addresses too."""
-    for name in added(db)[table]:
+    for name in news:
         if (renamed := pseudonyms.text(name)) != name:
             # Two may have the same pseudonym, or it came while addresses were not left out.
             renamed = free(renamed, {one.lower() for one in columns_of(db, table)})
