@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
+from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,13 +45,30 @@ db_path = click.Path(path_type=Path)
 class Commands(click.Group):
     """The commands, none of which shows a traceback for what the user or Pylon can cause."""
 
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; what it printed is out, or the error told, when it ends."""
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run a command and exit; what it printed is out by then, or the error told. All of click
+        is in here, for Ctrl-C may come while it parses, or leaves."""
+        run: Callable[[], Any] = partial(
+            super().main, args, prog_name, complete_var, False, **extra
+        )
+        if not standalone_mode:
+            return run()
         with exit_statuses():
-            result = super().invoke(ctx)
-            if sys.stdout:
-                sys.stdout.flush()
-            return result
+            try:
+                status = run()
+                if sys.stdout:
+                    sys.stdout.flush()
+            except click.ClickException as error:
+                error.show()
+                status = error.exit_code
+            sys.exit(status)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

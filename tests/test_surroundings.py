@@ -11,12 +11,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
 from desk import Desk
 from mirroring import TOKEN, live
 
+from pylon_to_sqlite.cli import cli
 from pylon_to_sqlite.exits import exit_statuses
 from pylon_to_sqlite.sandbox.api import Api
 from pylon_to_sqlite.sandbox.server import Server
@@ -264,3 +266,40 @@ def test_ctrl_c_that_python_makes_another_error_of_is_ctrl_c() -> None:
     ):
         type("Made", (), {"it": Pressed()})
     assert (ended.value.code, told) == (5, [("Stopped.", 5)])
+
+
+def test_ctrl_c_while_the_command_line_is_parsed_is_told_in_a_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """At each line of click before, around and after a command, which tells of it as of a failure
+    where it is the one to catch it."""
+    instants = 0
+    while (ended := _interrupted(instants)) is not None:
+        assert (instants, ended, capsys.readouterr().err.strip()) == (instants, 5, "Stopped.")
+        instants += 1
+    assert instants > 100
+
+
+def _interrupted(instant: int) -> object:
+    """The status of a command with Ctrl-C before the n-th line of click; None if over by then."""
+    left = instant
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal left
+        if not frame.f_code.co_filename.endswith(("click/core.py", "click/parser.py")):
+            return None
+        if event == "line":
+            left -= 1
+            if left < 0:
+                sys.settrace(None)
+                raise KeyboardInterrupt
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        with pytest.raises(SystemExit) as ended:
+            cli.main(["streams"], "pylon-to-sqlite")
+    finally:
+        sys.settrace(before)
+    return ended.value.code if left < 0 else None
