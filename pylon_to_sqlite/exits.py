@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NoReturn
 
 import click
@@ -109,7 +109,9 @@ def leave(status: int) -> NoReturn:
     end = time.monotonic() + PATIENCE
     workers = [thread for thread in threading.enumerate() if thread.name.startswith("lane ")]
     for worker in workers:
-        worker.join(max(0, end - time.monotonic()))
+        # One that Ctrl-C kept from starting has nothing to end.
+        with suppress(RuntimeError):
+            worker.join(max(0, end - time.monotonic()))
     if any(worker.is_alive() for worker in workers):
         sys.stdout.flush()
         sys.stderr.flush()

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
+from inspect import getsource
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -303,3 +304,32 @@ def _interrupted(instant: int) -> object:
     finally:
         sys.settrace(before)
     return ended.value.code if left < 0 else None
+
+
+HALF_STARTED = """
+import sys, threading
+from pylon_to_sqlite.exits import exit_statuses
+def trace(frame, event, _):
+    if frame.f_code is threading.Thread.start.__code__:
+        if event == "line" and frame.f_lineno - frame.f_code.co_firstlineno == int(sys.argv[1]):
+            print("pressed")
+            raise KeyboardInterrupt
+        return trace
+with exit_statuses():
+    lane = threading.Thread(target=int, name="lane GET /issues")
+    sys.settrace(trace)
+    lane.start()
+"""
+
+
+def test_ctrl_c_while_a_worker_is_being_started_is_told_in_a_line() -> None:
+    """At each line of it: Python counts such a worker among those that are there."""
+    pressed = 0
+    for line in range(1, len(getsource(threading.Thread.start).splitlines())):
+        told = subprocess.run(
+            [sys.executable, "-c", HALF_STARTED, str(line)], capture_output=True, check=False
+        )
+        if told.stdout:
+            pressed += 1
+            assert (line, told.returncode, told.stderr) == (line, 5, b"Stopped.\n")
+    assert pressed > 3
