@@ -24,9 +24,9 @@ lint:
 types:
     {{ bin }}/mypy
 
-# Write the generated parts of the README and metadata.json again
+# Write the generated parts of the pages and metadata.json again
 docs:
-    {{ bin }}/cog -r README.md
+    {{ bin }}/cog -r -I docs README.md docs/commands.md docs/schema.md
     {{ bin }}/python -c 'import json; from pylon_to_sqlite.metadata import USUAL_NAMES, metadata_for; print(json.dumps(metadata_for(USUAL_NAMES), indent=4))' > metadata.json
 
 # Make the pictures of the README again; needs a Chromium

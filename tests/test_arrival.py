@@ -1,4 +1,4 @@
-"""Each line of the README's table of how a change arrives: when, and at what cost in requests."""
+"""Each line of the table of how a change arrives: when, and at what cost in requests."""
 
 import re
 from collections import Counter
@@ -16,7 +16,7 @@ from test_truth import Edited
 
 from pylon_to_sqlite.sandbox.api import Api
 
-README = Path(__file__).parents[1] / "README.md"
+CHANGES = Path(__file__).parents[1] / "docs" / "changes.md"
 
 
 @dataclass
@@ -202,9 +202,9 @@ def without_unlisted(request: httpx.Request, payload: dict[str, Any], _: dict[st
 
 
 def table() -> dict[str, str]:
-    """What the README says: what happens, and when the mirror has it."""
-    _, _, text = README.read_text(encoding="utf-8").partition("### How a change arrives")
-    lines = re.findall(r"^\| (.*?) \| .*? \| (.*?) \| .*? \|$", text.split("\n## ")[0], re.M)
+    """What docs/changes.md says: what happens, and when the mirror has it."""
+    text = CHANGES.read_text(encoding="utf-8")
+    lines = re.findall(r"^\| (.*?) \| .*? \| (.*?) \| .*? \|$", text, re.M)
     return dict(lines[1:])
 
 

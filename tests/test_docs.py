@@ -1,4 +1,4 @@
-"""What the README, the changelog and the CI script say is true."""
+"""What the README, the pages of docs/, the changelog and the CI script say is true."""
 
 import re
 import sqlite3
@@ -17,12 +17,17 @@ from pylon_to_sqlite.streams import STREAMS
 from pylon_to_sqlite.views import VIEWS
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = {
+    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+    for folder in (ROOT, ROOT / "docs", ROOT / "benchmarks")
+    for path in folder.glob("*.md")
+}
+README = PAGES["README.md"]
 
 
-def blocks(language: str) -> list[str]:
-    """The README's code blocks in a language, without the indentation they stand in."""
-    found = re.findall(rf"^( *)```{language}\n(.*?)^\1```$", README, re.DOTALL | re.MULTILINE)
+def blocks(language: str, text: str = README) -> list[str]:
+    """The code blocks of a page in a language, without the indentation they stand in."""
+    found = re.findall(rf"^( *)```{language}\n(.*?)^\1```$", text, re.DOTALL | re.MULTILINE)
     return [re.sub(rf"^{indent}", "", text, flags=re.MULTILINE) for indent, text in found]
 
 
@@ -31,7 +36,7 @@ QUESTIONS = blocks("sql")
 
 @pytest.mark.parametrize("name", cli.cli.commands)
 def test_every_command_is_named(name: str) -> None:
-    assert f"\n### pylon-to-sqlite {name}\n" in README
+    assert f"\n## pylon-to-sqlite {name}\n" in PAGES["docs/commands.md"]
 
 
 @pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
@@ -41,7 +46,7 @@ def test_every_stream_is_named(stream: object) -> None:
 
 @pytest.mark.parametrize("table", TABLES)
 def test_every_table_is_in_the_schema(table: str) -> None:
-    assert f"<summary><code>{table}</code> " in README
+    assert f"<summary><code>{table}</code> " in PAGES["docs/schema.md"]
 
 
 def test_there_are_five_questions() -> None:
@@ -120,10 +125,14 @@ def test_what_is_longest_open_is_open(solved_db: Path) -> None:
 
 def test_generated_parts_are_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
+    generated = [page for page, text in PAGES.items() if "[[[cog" in text]
     said = StringIO()
     with redirect_stdout(said), redirect_stderr(said):
-        status = Cog().main(["cog", "--check", "README.md"])
+        status = Cog().main(["cog", "--check", "-I", "docs", *generated])
     assert status == 0, f"run just docs\n{said.getvalue()}"
+    for script in ("Justfile", ".ci/run"):
+        line = f"-I docs {' '.join(sorted(generated))}"
+        assert line in (ROOT / script).read_text(encoding="utf-8")
 
 
 def test_exit_statuses() -> None:
@@ -149,29 +158,40 @@ def test_ci_runs_the_command_of_the_readme() -> None:
 
 
 def test_commands_that_are_shown_exist() -> None:
-    shown = re.findall(r"(?:bin/)?pylon-to-sqlite ([a-z-]+)", "\n".join(blocks("bash")))
+    commands = "\n".join(one for text in PAGES.values() for one in blocks("bash", text))
+    shown = re.findall(r"(?:bin/)?pylon-to-sqlite ([a-z-]+)", commands)
     assert shown
     assert set(shown) <= set(cli.cli.commands)
 
 
-def test_what_is_linked_is_there() -> None:
-    linked = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
-    linked += re.findall(r'<img src="([^"]+)"', README)
-    assert {"docs/demo.png", "CHANGELOG.md", "LICENSE"} <= set(linked)
-    for path in linked:
-        assert (ROOT / path).is_file()
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    text = re.sub(r"^( *)```.*?^\1```$", "", PAGES[page], flags=re.DOTALL | re.MULTILINE)
+    links = re.findall(r"\]\((?!https?:)([^)]*)\)", text)
+    links += re.findall(r'<img src="([^"]+)"', text)
+    for link in links:
+        name, _, place = link.partition("#")
+        target = ((ROOT / page).parent / name).resolve() if name else ROOT / page
+        assert target.is_file(), link
+        if place:
+            assert place in places(target.relative_to(ROOT).as_posix()), link
+
+
+def places(page: str) -> set[str]:
+    """What can be linked to inside of a page."""
+    headings = re.findall(r"^#+ (.+)$", PAGES[page], re.MULTILINE)
+    return {re.sub(r"[^a-z0-9 _-]", "", one.lower()).replace(" ", "-") for one in headings}
+
+
+def test_every_page_and_picture_is_linked() -> None:
+    linked = {*re.findall(r"\]\((?!https?:)([^)#]+)", README)}
+    linked |= {*re.findall(r'<img src="([^"]+)"', README)}
+    assert {"CHANGELOG.md", "LICENSE"} <= linked
     pictures = {f"docs/{path.name}" for path in (ROOT / "docs").glob("*.png")}
     assert pictures == {path for path in linked if path.endswith(".png")}
     for path in pictures:
         assert (ROOT / path).stat().st_size < 300_000
-
-
-def test_links_inside_the_readme_lead_somewhere() -> None:
-    headings = re.findall(r"^#+ (.+)$", README, re.MULTILINE)
-    places = {re.sub(r"[^a-z0-9 -]", "", one.lower()).replace(" ", "-") for one in headings}
-    inside = set(re.findall(r"\]\(#([^)]+)\)", README))
-    assert inside
-    assert inside <= places
+    assert {page for page in PAGES if page.startswith("docs/")} <= linked
 
 
 def test_the_changelog_names_the_version() -> None:

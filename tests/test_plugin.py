@@ -189,10 +189,10 @@ def test_the_ways_to_close_it_that_the_readme_names(mirror: Path) -> None:
 NOTE = "Careful: late payer."
 
 
-def test_what_the_readme_says_closes_private_notes_closes_them(mirror: Path) -> None:
+def test_what_is_told_to_close_private_notes_closes_them(mirror: Path) -> None:
     """Wherever one can look without SQL of one's own."""
-    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-    snippet = next(one for one in re.findall(r"```json\n(.+?)```", readme, re.S) if "notes" in one)
+    page = (Path(__file__).parents[1] / "docs" / "privacy.md").read_text(encoding="utf-8")
+    snippet = next(one for one in re.findall(r"```json\n(.+?)```", page, re.S) if "notes" in one)
     with closing(sqlite3.connect(mirror)) as connection:
         # Of an issue that begins with a note, it is the body.
         connection.execute("UPDATE issues SET body_text = ?, body_html = ?", (NOTE, NOTE))
