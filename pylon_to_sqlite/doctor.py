@@ -14,7 +14,7 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-from pylon_to_sqlite import file
+from pylon_to_sqlite import file, meta
 from pylon_to_sqlite.choice import Choice
 from pylon_to_sqlite.client import Client
 from pylon_to_sqlite.errors import Busy, PylonError, Unavailable, Unusable
@@ -150,8 +150,7 @@ def _stat(path: Path) -> os.stat_result | None:
 def _key(path: Path, connection: sqlite3.Connection) -> list[Finding]:
     """Of the key by which addresses are replaced, where they are."""
     try:
-        row = connection.execute("SELECT value FROM _pylon_meta WHERE key = 'choice'").fetchone()
-        fingerprint = Choice.from_json(row[0] if row else "{}").pseudonyms
+        fingerprint = Choice.from_json(meta.value(connection, meta.CHOICE) or "{}").pseudonyms
         if not fingerprint:
             return []
         file.key_beside(path, fingerprint)

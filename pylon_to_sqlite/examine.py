@@ -7,11 +7,11 @@ from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from pylon_to_sqlite import full_text
+from pylon_to_sqlite import full_text, meta
 from pylon_to_sqlite.choice import Choice
 from pylon_to_sqlite.file import damage
 from pylon_to_sqlite.layout import quoted
-from pylon_to_sqlite.memory import CHOICE, COMPARISON
+from pylon_to_sqlite.memory import COMPARISON
 from pylon_to_sqlite.plan import Checkpoint, Comparison, moment, restarted
 from pylon_to_sqlite.pseudonyms import Pseudonyms
 from pylon_to_sqlite.purge import READ, URGENT
@@ -105,7 +105,7 @@ OLDER = "the next sync brings it up to date, or --mend"
 
 
 def _schema(mirror: Examined) -> Iterator[Finding]:
-    written_by = int(mirror.one("SELECT value FROM _pylon_meta WHERE key = 'schema_version'") or 0)
+    written_by = int(mirror.one(meta.asked(meta.SCHEMA_VERSION)) or 0)
     if written_by < VERSION:
         message = f"an earlier version wrote it (schema {written_by}, now {VERSION})"
         yield Finding("schema", "wrong", message, OLDER, can_mend=True)
@@ -204,7 +204,7 @@ def _full_text(mirror: Examined) -> Iterator[Finding]:
 
 def _choice(mirror: Examined) -> Iterator[Finding]:
     """What was wished for is never mended: it may have been to leave something out."""
-    for (text,) in mirror.all("SELECT value FROM _pylon_meta WHERE key = ?", [CHOICE]):
+    for (text,) in mirror.all(meta.asked(meta.CHOICE)):
         try:
             Choice.from_json(text)
         except (ValueError, TypeError, RecursionError):
@@ -284,7 +284,7 @@ def _unpurged(mirror: Examined) -> Iterator[Finding]:
 
 
 def _left_out(mirror: Examined) -> Iterator[Finding]:
-    found = mirror.one("SELECT value FROM _pylon_meta WHERE key = ?", [CHOICE])
+    found = mirror.one(meta.asked(meta.CHOICE))
     try:
         choice = Choice.from_json(found or "{}")
     except (ValueError, TypeError, RecursionError):

@@ -8,10 +8,11 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from pylon_to_sqlite import meta
 from pylon_to_sqlite.choice import Choice
 from pylon_to_sqlite.errors import Busy, Removed, Unavailable, Unusable
 from pylon_to_sqlite.full_text import shadows
-from pylon_to_sqlite.memory import CHOICE, recalled
+from pylon_to_sqlite.memory import recalled
 from pylon_to_sqlite.pseudonyms import Pseudonyms
 from pylon_to_sqlite.schema import BOOKKEEPING, EARLIER, FULL_TEXT, MIGRATED, TABLES, VERSION
 from pylon_to_sqlite.transactions import BUSY_SECONDS, await_others
@@ -214,13 +215,13 @@ def new_fields_in(path: Path) -> dict[str, set[str]]:
     if inspect(path) is None:
         return found
     with closing(_read_only(path)) as connection:
-        meta = dict(connection.execute("SELECT key, value FROM _pylon_meta"))
+        choice = meta.value(connection, meta.CHOICE)
         there = connection.execute(
             'SELECT f."table", c.name FROM sqlite_master AS t JOIN pragma_table_info(t.name) AS c'
             ' JOIN _pylon_fields AS f ON f."table" = t.name AND f."column" = c.name'
             " WHERE t.type = 'table' AND f.change = 'new'"
         ).fetchall()
-    for name in recalled(Choice, meta.get(CHOICE) or "{}", CHOICE).excluded:
+    for name in recalled(Choice, choice or "{}", meta.CHOICE).excluded:
         there.append(name.split(".", 1))
     for table, column in there:
         found.setdefault(table, set()).add(column)
@@ -317,11 +318,11 @@ def _mirror(path: Path, connection: sqlite3.Connection) -> Mirror | None:
     ours = names & {*TABLES, *BOOKKEEPING, *EARLIER}
     if not ours:
         return None
-    meta: dict[str, str] = {}
+    known: dict[str, str] = {}
     if kinds.get("_pylon_meta") == "table":
-        meta = dict(connection.execute("SELECT key, value FROM _pylon_meta"))
+        known = meta.all_of(connection)
     foreign = [name for name in sorted(ours) if kinds[name] != "table"]
-    written_by = str(meta.get("schema_version"))
+    written_by = str(known.get(meta.SCHEMA_VERSION))
     if foreign or not written_by.isdecimal():
         name = (foreign or sorted(ours))[0]
         raise Unusable(
@@ -340,4 +341,5 @@ def _mirror(path: Path, connection: sqlite3.Connection) -> Mirror | None:
     others = frozenset(
         name for name in names - ours - indexes - {MIGRATED} if kinds[name] == "table"
     )
-    return Mirror(meta.get("organization_id") or "", meta.get("organization_name") or "", others)
+    organization = (known.get(meta.ORGANIZATION_ID) or "", known.get(meta.ORGANIZATION_NAME) or "")
+    return Mirror(*organization, others)

@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from pylon_to_sqlite import forget
+from pylon_to_sqlite import forget, meta
 from pylon_to_sqlite.belonging import GOING, STAYING, has_id
 from pylon_to_sqlite.forget import MARK, Keys, Trace, held_out, sender, without
 from pylon_to_sqlite.further_streams import CALL_RECORDINGS
@@ -293,13 +293,11 @@ class Forgotten:
         self._remember(FILES, {hashed(salt, one) for one in files}, because, now)
 
     def _salt(self) -> str:
-        sql = "SELECT value FROM _pylon_meta WHERE key = 'forgotten_salt'"
-        row = self.db.execute(sql).fetchone()
-        if row is None:
-            new = "INSERT INTO _pylon_meta VALUES ('forgotten_salt', ?)"
-            self.db.execute(new, [secrets.token_hex(16)])
-            row = self.db.execute(sql).fetchone()
-        return str(row[0])
+        salt = meta.value(self.db, meta.FORGOTTEN_SALT)
+        if salt is None:
+            salt = secrets.token_hex(16)
+            meta.keep(self.db, {meta.FORGOTTEN_SALT: salt})
+        return salt
 
 
 @lru_cache(maxsize=50_000)

@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
+from pylon_to_sqlite import meta
 from pylon_to_sqlite.choice import Choice
 from pylon_to_sqlite.errors import Unusable
 from pylon_to_sqlite.plan import Checkpoint, Comparison, SavedType, fingerprint, restarted
@@ -13,9 +14,6 @@ from pylon_to_sqlite.transactions import Transactions
 
 # The name that the comparison of all issues has among the checkpoints.
 COMPARISON = "reconcile"
-
-
-CHOICE = "choice"
 
 
 def recalled(kind: type[SavedType], text: Any, name: str) -> SavedType:
@@ -82,8 +80,8 @@ class Memory:
 
     def choice(self) -> Choice:
         """What is mirrored, as far as somebody has said so."""
-        row = self._one("SELECT value FROM _pylon_meta WHERE key = 'choice'")
-        return recalled(Choice, row[0], CHOICE) if row else Choice()
+        text = meta.value(self.db, meta.CHOICE)
+        return Choice() if text is None else recalled(Choice, text, meta.CHOICE)
 
     def save_choice(self, choice: Choice) -> None:
         with self.transactions.one():
@@ -91,8 +89,7 @@ class Memory:
 
     def note_choice(self, choice: Choice) -> None:
         """Remember it as a part of the caller's transaction."""
-        sql = "INSERT OR REPLACE INTO _pylon_meta VALUES ('choice', ?)"
-        self.db.execute(sql, [choice.to_json()])
+        meta.keep(self.db, {meta.CHOICE: choice.to_json()})
 
     def note(self, stream: Stream, checkpoint: Checkpoint, completed_at: str | None = None) -> None:
         """Remember it as a part of the caller's transaction."""

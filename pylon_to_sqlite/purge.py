@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from sqlite_utils import Database
 
+from pylon_to_sqlite import meta
 from pylon_to_sqlite.full_text import index_of
 from pylon_to_sqlite.plan import moment
 from pylon_to_sqlite.schema import FULL_TEXT
@@ -52,8 +53,8 @@ def purge(db: Database, transactions: Transactions, now: str) -> str:
 
 
 def _is_due(db: Database, now: str) -> bool:
-    row = db.execute("SELECT value FROM _pylon_meta WHERE key = 'written_anew_at'").fetchone()
-    return row is None or abs(moment(now) - moment(row[0])) >= EVERY
+    before = meta.value(db, meta.WRITTEN_ANEW_AT)
+    return before is None or abs(moment(now) - moment(before)) >= EVERY
 
 
 def _write_anew(db: Database, transactions: Transactions, now: str) -> None:
@@ -75,7 +76,7 @@ def _write_anew(db: Database, transactions: Transactions, now: str) -> None:
             if rowids != before[table]:
                 index = index_of(table)
                 db.execute(f"INSERT INTO {index}({index}) VALUES ('rebuild')")
-        db.execute("INSERT OR REPLACE INTO _pylon_meta VALUES ('written_anew_at', ?)", [now])
+        meta.keep(db, {meta.WRITTEN_ANEW_AT: now})
 
 
 def _rowids(db: Database) -> dict[str, tuple[int, ...]]:

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pylon_to_sqlite import file
+from pylon_to_sqlite import file, meta
 from pylon_to_sqlite.choice import Choice
 from pylon_to_sqlite.errors import Unusable
-from pylon_to_sqlite.memory import CHOICE, recalled
+from pylon_to_sqlite.memory import recalled
 from pylon_to_sqlite.plan import Checkpoint
 from pylon_to_sqlite.schema import TABLES
 from pylon_to_sqlite.stale import stale_params, stale_sql
@@ -59,11 +59,11 @@ def status_of(path: Path, now: str) -> Status:
     try:
         with file.reading(path) as connection:
             connection.row_factory = sqlite3.Row
-            meta = dict(connection.execute("SELECT key, value FROM _pylon_meta").fetchall())
-            choice = recalled(Choice, meta.get("choice", "{}"), CHOICE)
+            known = meta.all_of(connection)
+            choice = recalled(Choice, known.get(meta.CHOICE, "{}"), meta.CHOICE)
             return Status(
-                meta.get("organization_name") or "",
-                meta.get("organization_id") or "",
+                known.get(meta.ORGANIZATION_NAME) or "",
+                known.get(meta.ORGANIZATION_ID) or "",
                 choice.issue_type,
                 [*choice.custom_objects],
                 choice.left_out(),

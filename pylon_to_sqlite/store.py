@@ -7,7 +7,15 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from pylon_to_sqlite import attachments, history, issue_bodies, requesters, tombstones, unlisted
+from pylon_to_sqlite import (
+    attachments,
+    history,
+    issue_bodies,
+    meta,
+    requesters,
+    tombstones,
+    unlisted,
+)
 from pylon_to_sqlite.attachments import Attachments
 from pylon_to_sqlite.choice import Choice
 from pylon_to_sqlite.erase import erase
@@ -69,17 +77,17 @@ class Store(Holding):
         finally:
             self.db.close()
 
-    def prepare(self, now: str, **meta: str) -> None:
+    def prepare(self, now: str, **known: str) -> None:
         """Create the tables that are missing, bring up to date what an earlier version made, and
-        remember `meta`."""
+        remember what is `known`."""
         with self.transactions.one():
             lay_out(self.db, now)
-            self._remember(schema_version=str(VERSION), **meta)
+            meta.keep(self.db, {meta.SCHEMA_VERSION: str(VERSION), **known})
 
-    def remember(self, **meta: str) -> None:
+    def remember(self, **known: str) -> None:
         """Keep these in `_pylon_meta`."""
         with self.transactions.one():
-            self._remember(**meta)
+            meta.keep(self.db, known)
 
     def hold_to(
         self,
@@ -183,10 +191,6 @@ class Store(Holding):
         file nothing more."""
         known, words = self.forgotten.addresses(), self.privacy.words
         return lambda said: known.replaced(words(known.replaced(said)))
-
-    def _remember(self, **meta: str) -> None:
-        sql = "INSERT OR REPLACE INTO _pylon_meta VALUES (?, ?)"
-        self.db.conn.executemany(sql, [*meta.items()])
 
     def _note_children(self, stream: Stream, parent: str, *state: str | None) -> None:
         sql = "INSERT OR REPLACE INTO _pylon_children VALUES (?, ?, ?, ?, ?)"

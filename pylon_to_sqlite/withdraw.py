@@ -7,7 +7,7 @@ from sqlite3 import Connection
 
 from sqlite_utils import Database
 
-from pylon_to_sqlite import attachments, issue_bodies
+from pylon_to_sqlite import attachments, issue_bodies, meta
 from pylon_to_sqlite.drift import added
 from pylon_to_sqlite.history import WATCHED
 from pylon_to_sqlite.layout import columns_of, quoted
@@ -113,11 +113,11 @@ def left_in(connection: Connection, privacy: Privacy) -> Iterator[str]:
 def returning(db: Database, memory: Memory) -> set[str]:
     """What issues have not been read again for since it was taken in again: nobody knows what it
     was meanwhile."""
-    row = db.execute("SELECT value FROM _pylon_meta WHERE key = 'returning'").fetchone()
-    if row and memory.checkpoint(ISSUES).watermark:
-        db.execute("DELETE FROM _pylon_meta WHERE key = 'returning'")
+    names = meta.value(db, meta.RETURNING)
+    if names and memory.checkpoint(ISSUES).watermark:
+        meta.drop(db, meta.RETURNING)
         return set()
-    return {*row[0].split(",")} if row else set()
+    return {*names.split(",")} if names else set()
 
 
 def read_again(db: Database, memory: Memory, before: Privacy, after: Privacy) -> None:
@@ -132,8 +132,7 @@ def read_again(db: Database, memory: Memory, before: Privacy, after: Privacy) ->
         streams |= {*STREAMS}
         columns |= {"tags", "priority"}
     if columns:
-        sql = "INSERT OR REPLACE INTO _pylon_meta VALUES ('returning', ?)"
-        db.execute(sql, [",".join(sorted(columns | returning(db, memory)))])
+        meta.keep(db, {meta.RETURNING: ",".join(sorted(columns | returning(db, memory)))})
     for stream in streams:
         if stream.is_by_staleness:
             db.execute("DELETE FROM _pylon_children WHERE stream = ?", [stream.name])

@@ -37,8 +37,8 @@ FLOORS = (
     SQL,
     (
         *("choice", "plan", "rows", "limits", "address", "reach", "full_text", "endings"),
-        *("belonging", "decoding", "exchange", "mentions", "privacy", "pseudonyms", "secrecy"),
-        "views",
+        *("belonging", "decoding", "exchange", "mentions", "meta", "privacy", "pseudonyms"),
+        *("secrecy", "views"),
     ),
     (
         *("schema", "streams", "support_streams", "further_streams", "optional_streams", "stream"),
@@ -191,7 +191,7 @@ PLUGIN_FLOORS = (
 PLUGIN_FLOOR = {
     module: len(PLUGIN_FLOORS) - at for at, floor in enumerate(PLUGIN_FLOORS) for module in floor
 }
-PLUGIN_KNOWS = {"full_text", "metadata", "schema", "text", "views"}
+PLUGIN_KNOWS = {"full_text", "meta", "metadata", "schema", "text", "views"}
 
 LONGEST = 400
 

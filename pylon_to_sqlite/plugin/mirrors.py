@@ -6,6 +6,7 @@ from weakref import WeakKeyDictionary
 
 from datasette.database import QueryInterrupted
 
+from pylon_to_sqlite import meta
 from pylon_to_sqlite.metadata import withheld
 from pylon_to_sqlite.views import SCHEMA
 
@@ -46,11 +47,11 @@ async def is_mirror(database: Any) -> bool:
     """Whether it has our marker, whatever its name. What cannot be read is none."""
     if database.is_memory:
         return False
-    sql = "SELECT value FROM _pylon_meta WHERE key = 'schema_version'"
     try:
         if not await database.table_exists("_pylon_meta"):
             return False
-        row = (await database.execute(sql, log_sql_errors=False)).first()
+        found = await database.execute(meta.asked(meta.SCHEMA_VERSION), log_sql_errors=False)
+        row = found.first()
     except (sqlite3.Error, QueryInterrupted):
         return False
     return row is not None and str(row[0]).isdecimal()

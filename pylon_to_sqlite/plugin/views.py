@@ -6,6 +6,7 @@ from typing import Any
 from datasette import Forbidden, Response
 from datasette.utils import tilde_decode
 
+from pylon_to_sqlite import meta
 from pylon_to_sqlite.plugin import conversation as talk
 from pylon_to_sqlite.plugin import figures
 from pylon_to_sqlite.plugin import overview as glance
@@ -110,5 +111,5 @@ async def overviews(datasette: Any, request: Any) -> Response:
 async def _organization(mirror: Mirror) -> str:
     if not await mirror.has("_pylon_meta"):
         return ""
-    rows = await mirror.rows("SELECT value FROM _pylon_meta WHERE key = 'organization_name'")
+    rows = await mirror.rows(meta.asked(meta.ORGANIZATION_NAME))
     return str(rows[0]["value"] or "") if rows else ""
