@@ -20,6 +20,7 @@ from datasette.app import Datasette
 from desk import Desk, open_issue
 from mirroring import DAY, rows
 from oracle import differences
+from surfing import IS_1
 from test_end_to_end import COMMAND, environment, run
 from test_metadata import SENSIBLE
 
@@ -72,7 +73,8 @@ async def watched(path: Path, writing: "Future[None]") -> list[Counts]:
     datasette = Datasette([str(path)], metadata=metadata_for([path.stem]), settings=SETTINGS)
     await datasette.invoke_startup()
     states: list[Counts] = []
-    question = f"/{path.stem}.json?{urlencode({'sql': MESSAGES, '_shape': 'array'})}"
+    asked = f"/{path.stem}/-/query.json" if IS_1 else f"/{path.stem}.json"
+    question = f"{asked}?{urlencode({'sql': MESSAGES, '_shape': 'array'})}"
     latest: Counts = {}
     addresses = pages(path, latest)
     while not writing.done():

@@ -239,6 +239,14 @@ def test_ctrl_c_while_the_program_is_being_loaded_is_told_in_a_line(
     assert (told.returncode, told.stdout, told.stderr) == (5, b"", b"Stopped.\n")
 
 
+def test_ctrl_c_before_it_is_looked_for_is_told_in_a_line(run: Run, tmp_path: Path) -> None:
+    """The module for that has to be loaded too."""
+    once = "import sys\nif not hasattr(sys, 'once'):\n sys.once = 1\n raise KeyboardInterrupt\n"
+    (tmp_path / "signal.py").write_text(f"{once}from _signal import *")
+    told = run("streams", PYTHONPATH=str(tmp_path))
+    assert (told.returncode, told.stdout, told.stderr) == (5, b"", b"Stopped.\n")
+
+
 @pytest.mark.parametrize("sign", ["SIGINT", "SIGTERM"])
 def test_a_signal_that_comes_once_all_is_done_changes_nothing(tmp_path: Path, sign: str) -> None:
     late = f"import atexit, signal; atexit.register(signal.raise_signal, signal.{sign})"
