@@ -155,6 +155,8 @@ def test_ci_runs_the_command_of_the_readme() -> None:
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     assert f'\ntests="{tests}"\n' in script
     assert '\nrun "$tests"\n' in script
+    (tried,) = re.findall(r"\(tried: (1\.0a\d+)\)", README)
+    assert f"'datasette=={tried}'" in script
 
 
 def test_commands_that_are_shown_exist() -> None:
