@@ -201,10 +201,12 @@ def is_held(path: Path) -> bool:
 
 @contextmanager
 def reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection that cannot write. Raises Unusable for what is no mirror."""
+    """A connection that cannot write, and sees the file as it is at its first question, whatever
+    others write meanwhile. Raises Unusable for what is no mirror."""
     if inspect(path, must_exist=True) is None:
         raise Unusable(f"{path} holds no mirror of a Pylon workspace")
-    with closing(_read_only(path)) as connection:
+    with looked_at(path) as connection:
+        connection.execute("BEGIN")
         yield connection
 
 
@@ -214,7 +216,7 @@ def new_fields_in(path: Path) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     if inspect(path) is None:
         return found
-    with closing(_read_only(path)) as connection:
+    with looked_at(path) as connection:
         choice = meta.value(connection, meta.CHOICE)
         there = connection.execute(
             'SELECT f."table", c.name FROM sqlite_master AS t JOIN pragma_table_info(t.name) AS c'
@@ -228,19 +230,41 @@ def new_fields_in(path: Path) -> dict[str, set[str]]:
     return found
 
 
-def opened(path: Path, *, may_write: bool = False) -> sqlite3.Connection:
+def opened(
+    path: Path, *, may_write: bool = False, patience: float = BUSY_SECONDS
+) -> sqlite3.Connection:
     """A connection to a file that is there, for as long as it takes, while others may begin to
     write to it."""
     whole = path.resolve()
-    is_still = not os.access(whole.parent, os.W_OK) and not Path(f"{whole}-wal").exists()
+    wal = Path(f"{whole}-wal")
+    if may_write:
+        return _connected(whole, "mode=rw", patience)
     # Where nobody can write, SQLite cannot make a -shm either, and needs none.
-    mode = "mode=rw" if may_write else "immutable=1" if is_still else "mode=ro"
-    uri = f"{whole.as_uri()}?{mode}"
-    connection = sqlite3.connect(uri, uri=True, isolation_level=None)
-    await_others(connection, BUSY_SECONDS)
+    if os.access(whole.parent, os.W_OK) or wal.exists():
+        connection = _connected(whole, "mode=ro", patience)
+        if not _lacks_room(connection) or (wal.exists() and wal.stat().st_size):
+            return connection
+        # Nor can one be made on a full disk, by anybody.
+        connection.close()
+    return _connected(whole, "immutable=1", patience)
+
+
+def _connected(whole: Path, mode: str, patience: float) -> sqlite3.Connection:
+    connection = sqlite3.connect(f"{whole.as_uri()}?{mode}", uri=True, isolation_level=None)
+    await_others(connection, patience)
     # A callback, so that a signal can end what takes long.
     connection.set_progress_handler(lambda: None, NOTICE)
     return connection
+
+
+def _lacks_room(connection: sqlite3.Connection) -> bool:
+    """Whether SQLite cannot make what it needs beside the file. Other errors are told when the file
+    is asked for something."""
+    try:
+        connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+    except sqlite3.Error as error:
+        return "I/O error" in str(error) or "is full" in str(error)
+    return False
 
 
 def is_writable(path: Path) -> bool:
@@ -249,12 +273,12 @@ def is_writable(path: Path) -> bool:
 
 
 @contextmanager
-def looked_at(path: Path) -> Iterator[sqlite3.Connection]:
+def looked_at(path: Path, patience: float = BUSY_SECONDS) -> Iterator[sqlite3.Connection]:
     """A connection that cannot write, and leaves nothing beside the file that was not there."""
     wal = Path(f"{path.resolve()}-wal")
     was_open = wal.exists() and wal.stat().st_size > 0
     try:
-        with closing(opened(path)) as connection:
+        with closing(opened(path, patience=patience)) as connection:
             yield connection
     finally:
         if not was_open and wal.exists() and is_writable(path):
@@ -288,7 +312,7 @@ def _inspect_existing(path: Path, read_only: bool, patience: float) -> Mirror | 
     if not head:
         return None
     try:
-        with closing(_read_only(path, patience)) as connection:
+        with looked_at(path, patience) as connection:
             return _mirror(path, connection)
     except sqlite3.Error as error:
         passing = ("locked", "is full", "I/O error")
@@ -298,14 +322,6 @@ def _inspect_existing(path: Path, read_only: bool, patience: float) -> Mirror | 
         # What SQLite says of a schema that is damaged quotes it.
         torn = told("cannot read", path, "malformed database schema")
         raise Unusable(torn) from None
-
-
-def _read_only(path: Path, patience: float = BUSY_SECONDS) -> sqlite3.Connection:
-    # Without a -wal nobody is at work on the file, and then not even a -shm is made beside it.
-    mode = "mode=ro" if Path(f"{path.resolve()}-wal").exists() else "immutable=1"
-    connection = sqlite3.connect(f"{path.resolve().as_uri()}?{mode}", uri=True)
-    await_others(connection, patience)
-    return connection
 
 
 def _mirror(path: Path, connection: sqlite3.Connection) -> Mirror | None:

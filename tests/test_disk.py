@@ -20,6 +20,7 @@ from desk import Desk, open_issue
 from mirroring import DAY, TOKEN, errors, rows, sync
 from oracle import differences
 
+from pylon_to_sqlite import file
 from pylon_to_sqlite.cli import cli
 from pylon_to_sqlite.client import Client
 from pylon_to_sqlite.errors import Removed, Unavailable, Unusable
@@ -225,6 +226,10 @@ def test_a_disk_that_is_full_from_the_start_is_no_mistake_of_usage(
     for _ in range(2):
         with pytest.raises(Unavailable, match=r"make room on its disk|whether its disk is full"):
             sync(path, api, clock)
+    # It can be read meanwhile, though SQLite has no room for what it needs for that.
+    with file.reading(path) as connection:
+        issues = connection.execute("SELECT count(*) FROM issues").fetchone()
+    assert issues == (len(desk.issues),)
     (disk / "fill").unlink()
     clock.sleep(DAY)
     assert errors(sync(path, api, clock)) == {}

@@ -18,12 +18,13 @@ from urllib.parse import urlencode
 import pytest
 from datasette.app import Datasette
 from desk import Desk, open_issue
-from mirroring import DAY, rows
+from mirroring import DAY, rows, sync
 from oracle import differences
 from surfing import IS_1
 from test_end_to_end import COMMAND, environment, run
 from test_metadata import SENSIBLE
 
+from pylon_to_sqlite import file
 from pylon_to_sqlite.metadata import metadata_for, queries
 from pylon_to_sqlite.sandbox.api import Api
 from pylon_to_sqlite.sandbox.server import Server
@@ -147,6 +148,33 @@ def test_a_long_look_at_the_mirror_holds_no_sync_up(path: Path, desk: Desk, cloc
             assert run(server.url, path).returncode == 0
             assert reader.execute(MESSAGES).fetchall() == before
     assert differences(path, desk.workspace) == []
+
+
+def test_a_look_of_ours_that_a_sync_overtakes_is_of_one_moment(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    """Though nothing but the file was there when it began."""
+    for number in range(400):
+        desk.workspace.reply(
+            desk.issues[0], html=f"<p>{number} {'word ' * 99}", author=desk.agents[0]
+        )
+    clock.sleep(DAY)
+    sync(path, api, clock)
+    assert not Path(f"{path}-wal").exists()
+    asked = "SELECT id, message_text, is_private FROM issue_messages"
+    before = [(one["id"], one["message_text"], one["is_private"]) for one in rows(path, asked)]
+    with file.reading(path) as connection:
+        cursor = connection.execute(asked)
+        seen = cursor.fetchmany(10)
+        for message in desk.workspace.messages(desk.issues[0]):
+            desk.workspace.edit_message(message["id"], "<p>Another.</p>")
+        clock.sleep(DAY)
+        sync(path, api, clock, public_only=True)
+        assert [*seen, *cursor.fetchall()] == before
+    assert rows(path, asked) != before
+    # The next sync has the file to itself, and leaves nothing beside it.
+    sync(path, api, clock)
+    assert {one.name for one in path.parent.iterdir()} == {"pylon.db", "pylon.db.lock"}
 
 
 def content(path: Path) -> dict[str, bytes]:
