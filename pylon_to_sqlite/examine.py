@@ -22,7 +22,7 @@ from pylon_to_sqlite.stream import Stream
 from pylon_to_sqlite.streams import BY_NAME, STREAMS
 from pylon_to_sqlite.withdraw import left_in
 
-TIMES = ("since", "watermark", "full", "as_of", "narrowed", "walked")
+TIMES = ("since", "wanted", "watermark", "full", "as_of", "narrowed", "walked")
 COMPARED_TIMES = ("reached", "until", "began", "finished")
 # Lines of SQLite's own check that REINDEX mends.
 OF_INDEXES = ("missing from index", "wrong # of entries in index", "non-unique entry in index")

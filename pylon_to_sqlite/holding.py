@@ -7,12 +7,11 @@ from typing import Any
 from sqlite_utils import Database
 
 from pylon_to_sqlite import issue_bodies, unlisted
-from pylon_to_sqlite.plan import iso, moment
+from pylon_to_sqlite.plan import BEFORE_PYLON, iso, moment
 from pylon_to_sqlite.schema import TABLES, live
 from pylon_to_sqlite.stale import Parent, count_stale, stale
 from pylon_to_sqlite.stream import Stream
 
-BEFORE_PYLON = "2015-01-01T00:00:00Z"
 # Issues can be imported from elsewhere.
 BEFORE_ALL = "2000-01-01T00:00:00Z"
 # What stands in _pylon_children of a parent of which it was told once that it has none.

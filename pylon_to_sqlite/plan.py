@@ -26,7 +26,11 @@ MARGIN = timedelta(seconds=1)
 # Whether Pylon caps the span of a question is in dispute (30 days, or no cap). So ask wide, halve
 # what is refused down to this, and try the double again after a week.
 SMALLEST_SPAN = timedelta(days=1)
+# The cap that is told of; a question asks for a little more on both sides.
+TOLD_SPAN = timedelta(days=30) - 10 * MARGIN
 GROWS_AFTER = timedelta(days=7)
+# Nothing was written before, so here a load begins that has no other start.
+BEFORE_PYLON = "2015-01-01T00:00:00Z"
 
 _PLACE = re.compile(r"\{\w+\}")
 
@@ -65,7 +69,8 @@ class Checkpoint(Saved):
     no watermark goes. `span` is the widest window in seconds that Pylon was found to take at
     `narrowed`. For children `full` is the time of a --full: what was read before it is stale.
     Walks that can ask for what is new have a `watermark` too, and `walked`, when the last whole one
-    began. `kind` is the one type of issues that was asked for.
+    began. `kind` is the one type of issues that was asked for. `wanted` is an earlier start than
+    `since` that was asked for, and not all that is between has been read.
     """
 
     cursor: str | None = None
@@ -78,6 +83,7 @@ class Checkpoint(Saved):
     narrowed: str | None = None
     walked: str | None = None
     kind: str | None = None
+    wanted: str | None = None
 
     def __post_init__(self) -> None:
         if self.window:
@@ -211,20 +217,23 @@ def open_window(checkpoint: Checkpoint, since: str | None, now: str) -> Checkpoi
     `since` is where the user wants the mirror to begin (None: as before); `now` the server's time
     when the run began. An earlier `since` loads what was skipped; a later one takes nothing away.
     """
-    if checkpoint.watermark is None:
+    watermark = checkpoint.watermark
+    if watermark is None:
         wanted = _wanted(checkpoint, since)
         if checkpoint.window and wanted == checkpoint.since:
             return checkpoint
         return replace(
             checkpoint, since=wanted, window=Window(wanted, now), cursor=None, as_of=None
         )
+    checkpoint = replace(checkpoint, wanted=_earlier(checkpoint, since))
     if checkpoint.window:
         return checkpoint
-    watermark, checkpoint = checkpoint.watermark, _grown(checkpoint, now)
-    if since and checkpoint.since and since < checkpoint.since:
+    checkpoint = _grown(checkpoint, now)
+    if checkpoint.since and checkpoint.wanted:
         span = checkpoint.span
-        start = _less(checkpoint.since, span) if span else since
-        return replace(checkpoint, window=Window(max(start, since), checkpoint.since))
+        start = _less(checkpoint.since, span) if span else checkpoint.wanted
+        window = Window(max(start, checkpoint.wanted), checkpoint.since)
+        return replace(checkpoint, window=window)
     if watermark == now or (checkpoint.since and checkpoint.since >= now):
         return None
     if moment(watermark) - moment(now) > OVERLAP:
@@ -233,6 +242,13 @@ def open_window(checkpoint: Checkpoint, since: str | None, now: str) -> Checkpoi
     start = max(iso(moment(watermark) - OVERLAP), checkpoint.since or "")
     end = _less(start, -checkpoint.span) if checkpoint.span else now
     return replace(checkpoint, window=Window(start, min(end, now)))
+
+
+def _earlier(checkpoint: Checkpoint, since: str | None) -> str | None:
+    """The earliest start that this run or one before was asked for, where the mirror does not reach
+    back so far yet."""
+    asked = min((one for one in (since, checkpoint.wanted) if one), default=None)
+    return asked if asked and checkpoint.since and asked < checkpoint.since else None
 
 
 def _wanted(checkpoint: Checkpoint, since: str | None) -> str | None:
@@ -246,17 +262,18 @@ def _wanted(checkpoint: Checkpoint, since: str | None) -> str | None:
     return min(since, checkpoint.window.before) if checkpoint.window else since
 
 
-def narrowed(checkpoint: Checkpoint, earliest: str, now: str) -> Checkpoint | None:
+def narrowed(checkpoint: Checkpoint, now: str) -> Checkpoint | None:
     """The checkpoint with a smaller window than the one that was refused, None when it cannot be
-    smaller. `earliest` is before anything there can be: where an open-ended window begins."""
+    smaller."""
     if checkpoint.window is None:
         return None
     after, before = checkpoint.window
     if after is None:
-        start = min(earliest, before)
+        start = min(BEFORE_PYLON, before)
         end = _less(start, -checkpoint.span) if checkpoint.span else before
         return replace(checkpoint, window=Window(start, min(end, before)), cursor=None)
-    half = (moment(before) - moment(after)) / 2
+    whole = moment(before) - moment(after)
+    half = TOLD_SPAN if whole / 2 < TOLD_SPAN < whole else whole / 2
     if half < SMALLEST_SPAN:
         return None
     span = int(half.total_seconds())
@@ -320,8 +337,9 @@ def told(page: Page, now: str) -> Page:
 
 def restarted(checkpoint: Checkpoint) -> Checkpoint:
     """The checkpoint for reading everything in its scope again (--full, another definition)."""
-    kept = ("since", "span", "narrowed", "kind")
-    return Checkpoint(**{name: getattr(checkpoint, name) for name in kept})
+    kept = ("span", "narrowed", "kind")
+    since = _earlier(checkpoint, None) or checkpoint.since
+    return Checkpoint(since=since, **{name: getattr(checkpoint, name) for name in kept})
 
 
 def of_kind(checkpoint: Checkpoint, kind: str | None) -> Checkpoint:

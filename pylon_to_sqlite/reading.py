@@ -134,6 +134,8 @@ class Reading:
         has_answered = self.results[stream.name].has_answered
         known = _by_both_clocks(checkpoint, self.wall())
         self.store.memory.save(stream, known, self.wall() if has_answered else None)
+        if stream is ISSUES:
+            self.store.have_returned()
         if checkpoint.full:
             self.through.append(stream)
 

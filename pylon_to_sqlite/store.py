@@ -104,11 +104,18 @@ class Store(Holding):
             found = withdraw(self.db, before, privacy, now, remove)
             read_again(self.db, self.memory, before, privacy)
             self.memory.note_choice(choice)
-            self._returning = returning(self.db, self.memory)
+            self._returning = returning(self.db)
         self.privacy = privacy
         # Columns may have other names.
         self.tables.forget_types()
         return found
+
+    def have_returned(self) -> None:
+        """All issues have been read since columns were taken in again."""
+        if self._returning:
+            with self.transactions.one():
+                meta.drop(self.db, meta.RETURNING)
+            self._returning = ()
 
     def commit(
         self, stream: Stream, batch: Sequence[Rows], checkpoint: Checkpoint, now: str

@@ -85,8 +85,13 @@ class Sync:
             checkpoint = self.store.memory.checkpoint(stream)
             # A first load that is not complete reads everything anyway.
             is_new = stream.watermark and checkpoint.watermark is None
-            if (stream.watermark or stream.is_by_staleness) and not checkpoint.full and not is_new:
+            if checkpoint.full or is_new:
+                continue
+            if stream.watermark or stream.is_by_staleness:
                 self.store.memory.save(stream, replace(plan.restarted(checkpoint), full=now))
+            elif stream.recent:
+                anew = replace(checkpoint, walked=None, cursor=None, as_of=None, full=now)
+                self.store.memory.save(stream, anew)
 
     def steps(self, streams: Sequence[Stream]) -> list[Steps]:
         """All that asks for streams, whose results are there."""
@@ -122,7 +127,7 @@ class Sync:
                 if stuck == RESTARTS:
                     raise Unexpected(f"{stream.path}: the answers are older than what was read")
             except Refused as error:
-                smaller = plan.narrowed(opened, self.store.earliest(), now)
+                smaller = plan.narrowed(opened, now)
                 if error.status != 400 or smaller is None:
                     raise
                 checkpoint = smaller

@@ -110,13 +110,10 @@ def left_in(connection: Connection, privacy: Privacy) -> Iterator[str]:
         yield f"{number:,} values with e-mail addresses"
 
 
-def returning(db: Database, memory: Memory) -> set[str]:
-    """What issues have not been read again for since it was taken in again: nobody knows what it
-    was meanwhile."""
+def returning(db: Database) -> set[str]:
+    """What not all issues have been read again for since it was taken in again: nobody knows what
+    it was meanwhile."""
     names = meta.value(db, meta.RETURNING)
-    if names and memory.checkpoint(ISSUES).watermark:
-        meta.drop(db, meta.RETURNING)
-        return set()
     return {*names.split(",")} if names else set()
 
 
@@ -132,7 +129,7 @@ def read_again(db: Database, memory: Memory, before: Privacy, after: Privacy) ->
         streams |= {*STREAMS}
         columns |= {"tags", "priority"}
     if columns:
-        meta.keep(db, {meta.RETURNING: ",".join(sorted(columns | returning(db, memory)))})
+        meta.keep(db, {meta.RETURNING: ",".join(sorted(columns | returning(db)))})
     for stream in streams:
         if stream.is_by_staleness:
             db.execute("DELETE FROM _pylon_children WHERE stream = ?", [stream.name])

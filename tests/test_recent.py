@@ -165,3 +165,29 @@ def test_a_list_that_is_longer_than_a_run_is_finished_in_the_end(
     before = api.count("POST /audit-logs/search")
     sync(path, api, clock, "audit_logs")
     assert api.count("POST /audit-logs/search") == before + 1
+
+
+@pytest.mark.parametrize("requests", range(1, 40, 4))
+def test_a_full_that_died_has_its_lists_read_whole_by_the_next_run(
+    path: Path, desk: Desk, api: Api, clock: Any, requests: int
+) -> None:
+    """Wherever it died; and by none after that."""
+    workspace = desk.workspace
+    clock.sleep(DAY)
+    sync(path, api, clock, everything=True)
+    clock.sleep(3600)
+    # Written down late, so that what is new in the list does not tell of it.
+    late = {"actor_user_id": desk.agents[0], "object_id": desk.accounts[0]}
+    workspace.add("audit_logs", at=clock() - 5 * DAY, **late)
+    workspace.remove("tasks", workspace.listed("tasks")[0].key)
+    die(path, api, clock, requests, full=True)
+    clock.sleep(900)
+    assert errors(sync(path, api, clock)) == {}
+    assert len(live(path, "audit_logs")) == len(workspace.records("audit_logs"))
+    assert len(live(path, "tasks")) == len(workspace.listed("tasks"))
+    for more in (0, 1):
+        # One more whole walk, for one was gone; then what is new alone.
+        clock.sleep(900)
+        sync(path, api, clock)
+        assert len(live(path, "tasks")) == len(workspace.listed("tasks")) + more
+        workspace.remove("tasks", workspace.listed("tasks")[0].key)

@@ -206,6 +206,68 @@ def test_a_question_refused_for_another_reason_fails_after_few_tries(
     assert api.count("POST /issues/search") < 20
 
 
+def test_the_span_that_pylon_is_said_to_take_is_found(path: Path, months: Desk, clock: Any) -> None:
+    """And not the half of it, which costs twice the requests for good."""
+    api = Api(months.workspace, allowance=None, max_window_days=30)
+    sync(path, api, clock, "issues")
+    assert checkpoint(path).span == 30 * DAY - 10
+
+
+def test_old_issues_are_loaded_whatever_is_known_of_accounts(
+    path: Path, months: Desk, clock: Any
+) -> None:
+    """Accounts are read at the same time, and may have been made anew since."""
+    months.workspace.add("accounts", name="Imported", at=clock() - DAY)
+    old = months.workspace.open_issue(title="old", body_html="<p>x</p>", at=clock() - 3000 * DAY)
+    api = Api(months.workspace, allowance=None, max_window_days=60)
+    sync(path, api, clock, "issues")
+    assert [row["id"] for row in live(path, "issues") if row["title"] == "old"] == [old]
+
+
+@pytest.mark.parametrize("days", [None, 31])
+@pytest.mark.parametrize("requests", [1, 2, 4])
+@pytest.mark.parametrize(
+    "then", [{}, {"full": True}, {"include": ["issues.tags"]}, {"issue_type": "all"}], ids=str
+)
+def test_an_earlier_since_of_a_run_that_died_is_remembered(
+    path: Path, months: Desk, clock: Any, days: int | None, requests: int, then: Any
+) -> None:
+    """Whatever the next run is asked for."""
+    api = Api(months.workspace, allowance=None, max_window_days=days)
+    kind = {"issue_type": "conversation"}
+    first = {"include": {"exclude": ["issues.tags"]}, "issue_type": kind}
+    before = first.get(next(iter(then), ""), {})
+    sync(path, api, clock, "accounts", "issues", since="2026-12-28T00:00:00Z", **before)
+    clock.sleep(DAY)
+    assert die(path, api, clock, requests, "issues", since="2026-09-01T00:00:00Z")
+    clock.sleep(DAY)
+    assert errors(sync(path, api, clock, "issues", **then)) == {}
+    assert titles(path) == "3456789"
+    assert checkpoint(path).since == "2026-09-01T00:00:00Z"
+
+
+@pytest.mark.parametrize("requests", range(1, 12, 2))
+def test_what_is_taken_in_again_is_no_change_until_all_is_read(
+    path: Path, months: Desk, clock: Any, requests: int
+) -> None:
+    """Window after window, over more than one run."""
+    api = Api(months.workspace, allowance=None, max_window_days=31)
+    for issue in months.issues:
+        months.workspace.change_issue(issue, tags=["a"])
+        clock.sleep(25 * DAY)
+    sync(path, api, clock, "issues", exclude=["issues.tags"])
+    clock.sleep(DAY)
+    die(path, api, clock, requests, "issues", include=["issues.tags"])
+    clock.sleep(DAY)
+    sync(path, api, clock, "issues")
+    assert rows(path, "SELECT * FROM issue_changes") == []
+    months.workspace.change_issue(months.issues[0], tags=["b"])
+    clock.sleep(DAY)
+    sync(path, api, clock, "issues")
+    changes = rows(path, "SELECT old, new FROM issue_changes")
+    assert changes == [{"old": '["a"]', "new": '["b"]'}]
+
+
 @pytest.mark.parametrize("requests", range(1, 25, 3))
 def test_a_load_in_small_windows_goes_on_after_a_death(
     path: Path, months: Desk, clock: Any, requests: int
