@@ -73,10 +73,11 @@ def forget(
     now = f"{datetime.now(timezone.utc).replace(tzinfo=None).isoformat(timespec='seconds')}Z"
     if undo:
         forgetting.undo(db, kind, who, now)
-        click.echo(
-            f"{kind} {shown(who)} is kept out no longer. The next sync reads everything anew,"
-        )
-        click.echo("which takes as long as a first load.")
+        click.echo(f"{kind} {shown(who)} is kept out no longer for itself.")
+        if left := forgetting.kept_out(db):
+            belongs = f"What belongs to {_many(len(left), 'other', 'others')} stays out, also if"
+            click.echo(f"{belongs} it is that: --list tells who they are.")
+        click.echo("The next sync reads everything anew, which takes as long as a first load.")
     elif yes or dry_run or sys.stdin.isatty():
         _forget(db, kind, who, now, files, is_agreed=yes, dry_run=dry_run)
     else:

@@ -59,9 +59,17 @@ def roots(forgotten: Forgotten, kind: str, who: str) -> set[str]:
     if not why:
         hint = "" if is_address else ": give its id, as --list shows it"
         raise Unusable(f"no {kind} {who!r} is forgotten{hint}")
-    if not is_address and key not in why:
+    named = why & {key}
+    if is_address:
+        # Of whoever had it. An account whose contacts did is another matter.
+        named = {
+            one
+            for one in why
+            if any(one in forgotten.why(name, one) for name in (CONTACTS.name, ADDRESSES))
+        }
+    if not named:
         raise Unusable(f"it was forgotten with {', '.join(sorted(why))}: say so of that")
-    return why if is_address else {key}
+    return named
 
 
 def _by_address(db: Database, forgotten: Forgotten, address: str) -> Subject:

@@ -271,12 +271,34 @@ def test_what_was_forgotten_for_two_reasons_needs_both_taken_back(
 ) -> None:
     email = address(filled, desk.contacts[1])
     forget_it(filled, "account", desk.accounts[1])
-    with pytest.raises(Unusable, match=f"it was forgotten with {desk.accounts[1]}"):
-        undo(filled, "contact", desk.contacts[1], NOW)
+    kept = rows(filled, "SELECT * FROM _pylon_forgotten")
+    for who in (desk.contacts[1], email):
+        with pytest.raises(Unusable, match=f"it was forgotten with {desk.accounts[1]}"):
+            undo(filled, "contact", who, NOW)
+    assert rows(filled, "SELECT * FROM _pylon_forgotten") == kept
     forget_it(filled, "contact", desk.contacts[1])
     undo(filled, "account", desk.accounts[1], NOW)
     sync(filled, api, clock, **ALL)
     assert differences(filled, desk.workspace, without(desk, email)) == []
+
+
+@pytest.mark.parametrize("by", ["address", "id"])
+def test_who_stays_out_with_another_is_told(
+    filled: Path, desk: Desk, api: Api, clock: Any, run: Run, by: str
+) -> None:
+    email = address(filled, desk.contacts[1])
+    who = email if by == "address" else desk.contacts[1]
+    forget_it(filled, "contact", who)
+    forget_it(filled, "account", desk.accounts[1])
+    said = run("contact", who, "--undo").output
+    assert "What belongs to 1 other stays out, also if it is that" in said
+    assert errors(sync(filled, api, clock, **ALL)) == {}
+    assert rows(filled, "SELECT 1 FROM contacts WHERE id = ?", [desk.contacts[1]]) == []
+    said = run("account", desk.accounts[1], "--undo").output
+    assert "is kept out no longer" in said
+    assert "stays out" not in said
+    assert errors(sync(filled, api, clock, **ALL)) == {}
+    assert differences(filled, desk.workspace) == []
 
 
 def test_names_in_the_words_of_others_are_told_and_stay(
