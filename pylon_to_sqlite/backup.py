@@ -42,6 +42,7 @@ def back_up(path: Path, to: Path, *, force: bool = False) -> int:
             if Path(f"{whole}.lock").exists():
                 # It is a mirror itself, that a copy is to take the place of.
                 stack.enter_context(file.held(whole))
+            _check_closed(to, whole)
             _remove_abandoned(whole.parent)
             part = stack.enter_context(_beside(whole))
             _copy(path.resolve(), part)
@@ -75,6 +76,9 @@ def _check(path: Path, to: Path, force: bool) -> None:
             raise Unusable(f"{to} is there already: name another file, or give --force")
         if there is None and to.exists() and to.stat().st_size:
             raise Unusable(f"{to} is no copy of a mirror, so it is not written over")
+
+
+def _check_closed(to: Path, whole: Path) -> None:
     for beside in (Path(f"{whole}-wal"), Path(f"{whole}-journal")):
         if beside.exists() and beside.stat().st_size:
             # What is in it belongs to another file, and SQLite would read it into the new one.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pylon_to_sqlite.connecting import client_of, connected, is_given
+from pylon_to_sqlite.connecting import asked_for, client_of, connected, is_given
 from pylon_to_sqlite.display import Display, cost_lines, shown, status_lines, stream_table
 from pylon_to_sqlite.download_options import downloads, downloads_of
 from pylon_to_sqlite.errors import Unavailable
@@ -70,6 +70,11 @@ class Commands(click.Group):
                 status = error.exit_code
             sys.exit(status)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, before click makes something of how it ended."""
+        with exit_statuses():
+            return super().invoke(ctx)
+
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="pylon-to-sqlite")
@@ -99,8 +104,7 @@ def auth(token: str | None, auth: Path, api_url: str | None) -> None:
 
     # Asked for even where the environment has one: this command is for a new token.
     if not is_given("token") or not token:
-        token = click.prompt("Pylon API token", hide_input=True)
-    assert token is not None
+        token = asked_for()
     client = connected(token, api_url)
     me = client.me()
     save(auth, client.token)
@@ -233,6 +237,8 @@ def sync(
         if every is not None and dry_run:
             raise click.UsageError("--every is for runs, and --dry-run is none")
         check_choice(streams, everything, skip, since)
+        if str(db) in BY_NAME and not db.exists():
+            raise click.UsageError(f"{db} is a stream: name the file first, then streams")
         # From here on, for another program may have the file for itself.
         interrupt = Interrupt()
         try:
@@ -357,6 +363,8 @@ def serve(db: Path, datasette_args: tuple[str, ...]) -> None:
     """
     from pylon_to_sqlite.serving import serve as serve_
 
+    if str(db).startswith("-"):
+        raise click.UsageError(f"the file comes first: serve pylon.db {db} …")
     sys.exit(serve_(db, datasette_args))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,3 +53,12 @@ def is_given(option: str) -> bool:
     """Whether an option stands on the command line, and not in the environment."""
     source = click.get_current_context().get_parameter_source(option)
     return source is click.core.ParameterSource.COMMANDLINE
+
+
+def asked_for() -> str:
+    """A token, typed without being shown or from a pipe."""
+    if sys.stdin and sys.stdin.isatty():
+        return str(click.prompt("Pylon API token", hide_input=True))
+    if token := sys.stdin.readline().strip() if sys.stdin else "":
+        return token
+    raise click.Abort

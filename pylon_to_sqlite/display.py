@@ -263,9 +263,12 @@ class Display:
                 "Words that were changed, deleted or left out may still be in the file"
                 f" ({outcome.unpurged}): the next run removes them."
             )
-        failed = [result.stream.name for result in outcome.results if result.error]
+        failed = [result for result in outcome.results if result.error]
         if failed:
-            self._line(f"Failed: {', '.join(failed)}. Run it again to go on.")
+            names = ", ".join(result.stream.name for result in failed)
+            # What Pylon does not know is asked for no more.
+            more = "" if all(result.unknown for result in failed) else " Run it again to go on."
+            self._line(f"Failed: {names}.{more}")
 
     def health(self, health: Health) -> None:
         """A round of --every ended."""

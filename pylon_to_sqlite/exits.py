@@ -24,6 +24,9 @@ from pylon_to_sqlite.secrecy import Secret
 
 __all__ = ["BUSY", "FAILED", "MORE_TO_DO", "NOT_AUTHORISED", "USAGE", "exit_statuses", "leave"]
 
+# As a shell tells of a program that SIGPIPE ended.
+READER_LEFT = 128 + 13
+
 # Seconds that a worker may take to notice that the run is over.
 PATIENCE = 1.0
 
@@ -47,6 +50,11 @@ def exit_statuses(stopped: str = "Stopped.", tell: Tell | None = None) -> Iterat
         status = ending_of(error).exit_status
         tell_(str(error), status)
         leave(status)
+    except BrokenPipeError:
+        # Who reads has read enough, as head has: no error, but not all was told either. The rest
+        # would fail again at the very end.
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - stays open to the very end
+        leave(READER_LEFT)
     except OSError as error:
         # Such as a full disk behind standard output, which would fail again at the very end.
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - stays open to the very end

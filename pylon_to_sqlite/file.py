@@ -210,6 +210,12 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
+def is_empty(path: Path) -> bool:
+    """Whether a SQLite file has no tables, as one that was killed when it had just been made."""
+    with looked_at(path) as connection:
+        return connection.execute("SELECT 1 FROM sqlite_master").fetchone() is None
+
+
 def new_fields_in(path: Path) -> dict[str, set[str]]:
     """By table, the columns that a mirror has for fields nobody knew, and what it leaves out of
     them; none where there is no mirror yet."""
@@ -283,7 +289,11 @@ def looked_at(path: Path, patience: float = BUSY_SECONDS) -> Iterator[sqlite3.Co
     finally:
         if not was_open and wal.exists() and is_writable(path):
             # Who can only read cannot remove it either.
-            with suppress(sqlite3.Error), closing(opened(path, may_write=True)) as last:
+            # Without waiting: who comes later can do it.
+            with (
+                suppress(sqlite3.Error),
+                closing(opened(path, may_write=True, patience=0)) as last,
+            ):
                 last.execute("SELECT 1 FROM sqlite_master").fetchone()
 
 

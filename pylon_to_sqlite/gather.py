@@ -173,7 +173,7 @@ class Gathering:
             raise PylonError(why)
         host = file.address.split("/")[2]
         if self._in_a_row[host] >= FAILURES_IN_A_ROW:
-            raise PylonError("its host did not answer for others")
+            raise PylonError("not asked for: its host did not answer for others")
         url = None
         if file.is_of_message not in again:
             url = self.source.urls.get((file.issue, file.address))

@@ -169,6 +169,8 @@ def excludable(name: str, found: Mapping[str, Collection[str]]) -> str:
             f"there is no table {table!r} whose columns can be left out: write TABLE.COLUMN,"
             " such as contacts.email"
         )
+    if not field:
+        raise Unusable(f"{table} is a table: write TABLE.COLUMN, such as contacts.email")
     lists = {one.path for one in known.source.links} if isinstance(known.source, Stream) else set()
     ours = {one.name for one in known.columns}
     given = {one.name for one in known.columns if one.path} | lists

@@ -23,6 +23,7 @@ from oracle import differences
 
 from pylon_to_sqlite.backup import back_up
 from pylon_to_sqlite.cli import cli
+from pylon_to_sqlite.errors import Busy
 from pylon_to_sqlite.file import held
 from pylon_to_sqlite.full_text import index_of, is_true
 from pylon_to_sqlite.sandbox.api import Api
@@ -165,6 +166,18 @@ def test_it_is_its_owners_alone_and_nothing_is_written_over(
     assert copy("--force").exit_code == 0
     assert rows(to, "SELECT * FROM tags") == []
     assert to.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_sync_is_told_of_before_the_wal_that_it_has(mirror: Path, tmp_path: Path) -> None:
+    """Of a mirror that the copy is to take the place of."""
+    to = Path(shutil.copy(mirror, tmp_path / "other.db"))
+    with held(to), closing(sqlite3.connect(to)) as connection:
+        connection.execute("DELETE FROM issue_messages")
+        connection.commit()
+        assert Path(f"{to}-wal").stat().st_size
+        with pytest.raises(Busy):
+            back_up(mirror, to, force=True)
+    assert rows(to, "SELECT * FROM issue_messages") == []
 
 
 @pytest.mark.parametrize(

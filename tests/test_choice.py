@@ -11,6 +11,7 @@ from oracle import differences
 from test_truth import Edited, Payload
 
 from pylon_to_sqlite.choice import Choice
+from pylon_to_sqlite.display import Display
 from pylon_to_sqlite.reconcile import Compared
 from pylon_to_sqlite.sandbox.api import Api
 from pylon_to_sqlite.stale import stale_params, stale_sql
@@ -178,6 +179,15 @@ def test_a_kind_of_objects_that_is_not_there_fails_and_is_forgotten(
     desk.workspace.add_custom_object("companies", name="Late")
     assert errors(sync(path, api, clock)) == {}
     assert differences(path, desk.workspace) == []
+
+
+def test_a_kind_that_pylon_does_not_know_is_not_tried_again(
+    path: Path, api: Api, clock: Any, capsys: Any
+) -> None:
+    outcome = sync(path, api, clock, custom_objects=["compnies"])
+    assert list(errors(outcome)) == ["custom_objects"]
+    Display(False, False).summary(outcome, 1, 0, 0)
+    assert capsys.readouterr().err.splitlines()[-1] == "Failed: custom_objects."
 
 
 def test_custom_objects_without_a_kind_say_so(path: Path, api: Api, desk: Desk, clock: Any) -> None:

@@ -105,7 +105,7 @@ def test_auth_keeps_the_token_for_its_owner_alone(run: Run, url: str, api: Api) 
         os.umask(before)
     assert (result.exit_code, result.stdout) == (
         0,
-        f"Pylon API token: \nThis is a token of Northwind Support ({url}). Kept in auth.json.\n",
+        f"This is a token of Northwind Support ({url}). Kept in auth.json.\n",
     )
     assert json.loads(Path("auth.json").read_text()) == {SECTION: {"token": TOKEN}}
     assert oct(Path("auth.json").stat().st_mode & 0o777) == "0o600"
@@ -129,6 +129,13 @@ def test_auth_asks_though_the_environment_has_a_token(run: Run) -> None:
     """The command is for a new token, so the one that is set is not taken for it."""
     assert run("auth", input=f"{TOKEN}\n", token="pylon_api_old").exit_code == 0
     assert json.loads(Path("auth.json").read_text()) == {SECTION: {"token": TOKEN}}
+
+
+def test_a_stream_is_no_file(run: Run) -> None:
+    """Its name is taken for one by who forgets the file, which comes first."""
+    result = run("sync", "issues")
+    assert (result.exit_code, os.listdir()) == (2, [])
+    assert "issues is a stream: name the file first, then streams" in result.stderr
 
 
 def test_auth_that_is_not_answered_is_stopped(run: Run) -> None:

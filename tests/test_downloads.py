@@ -655,7 +655,9 @@ def test_a_host_that_is_down_is_given_up_and_no_other(
     assert len(asked) == FAILURES_IN_A_ROW
     assert by_hash(path) == stored(desk.workspace)
     told = rows(path, "SELECT error FROM attachments WHERE address LIKE 'https://down%'")
-    assert [one["error"] for one in told].count("its host did not answer for others") == 10
+    assert [one["error"] for one in told].count(
+        "not asked for: its host did not answer for others"
+    ) == 10
 
 
 def test_where_pylon_does_not_answer_it_stops(

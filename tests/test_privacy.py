@@ -549,7 +549,7 @@ def said(arguments: list[str]) -> tuple[int, str]:
     ("name", "sentence"),
     [
         ("contacts.emial", "contacts has no 'emial' that could be left out. It has: "),
-        ("contacts", "contacts has no '' that could be left out"),
+        ("contacts", "contacts is a table: write TABLE.COLUMN"),
         ("people.email", "there is no table 'people'"),
         ("attachments.address", "there is no table 'attachments'"),
         ("issues.id", "issues.id cannot be left out: the mirror itself needs it"),

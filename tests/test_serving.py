@@ -3,12 +3,13 @@
 import os
 import re
 import signal
+import sqlite3
 import stat
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,25 @@ def test_a_file_that_is_no_mirror_is_not_served(tmp_path: Path) -> None:
     told = run("serve", str(tmp_path / "none.db"))
     assert told.returncode == 2
     assert told.stderr.startswith("Error: there is no file")
+
+
+@pytest.mark.parametrize("option", ["-h", "--port", "--open"])
+def test_serve_says_that_the_file_comes_first(mirror: Path, option: str) -> None:
+    told = run("serve", option, str(mirror))
+    assert told.returncode == 2
+    assert f"the file comes first: serve pylon.db {option} …" in told.stderr
+
+
+def test_a_demo_that_was_killed_when_its_file_was_new_is_made_again(tmp_path: Path) -> None:
+    path = tmp_path / "pylon-demo.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("VACUUM")
+    assert path.stat().st_size
+    assert run("demo", str(path), "--no-serve").returncode == 0
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript("DROP TABLE _pylon_meta; CREATE TABLE _pylon_meta (key)")
+    told = run("demo", str(path), "--no-serve")
+    assert (told.returncode, path.exists()) == (2, True)
 
 
 def test_demo_says_where_to_look(tmp_path: Path) -> None:

@@ -127,6 +127,15 @@ def test_a_reader_that_goes_away_does_not_stop_the_work(
     assert len(live(tmp_path / "pylon.db", "issue_messages")) == 16
 
 
+def test_a_reader_that_has_read_enough_is_no_error(run: Run) -> None:
+    """As head has; but the status is not that of what was not all told."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as out:
+        told = run("streams", stdout=out)
+    assert (told.returncode, told.stderr) == (128 + signal.SIGPIPE, b"")
+
+
 @pytest.mark.parametrize("closed", [1, 2])
 def test_without_an_output_the_work_is_done(
     run: Run, url: str, tmp_path: Path, closed: int

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pylon_to_sqlite.errors import Unusable
-from pylon_to_sqlite.file import held, inspect
+from pylon_to_sqlite.file import held, inspect, is_empty
 from pylon_to_sqlite.sandbox.api import Api
 from pylon_to_sqlite.sandbox.sample import fill
 from pylon_to_sqlite.sandbox.server import Server
@@ -23,7 +23,7 @@ def remove_old_sample(path: Path) -> None:
     """Make room for the sample at `path`: one made on another day has other issues. Raises
     Unusable for a file that holds anything else."""
     mirror = inspect(path)
-    if not path.exists() or not path.stat().st_size:
+    if not path.exists() or is_empty(path):
         return
     if mirror is None or mirror.organization_id != ORGANIZATION or mirror.other_tables:
         raise Unusable(f"{path} holds something else than the sample: name another file")
