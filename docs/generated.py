@@ -52,6 +52,8 @@ def _schema() -> Iterator[str]:
         path = Path(folder) / "pylon.db"
         said("demo", str(path), "--no-serve")
         with closing(sqlite3.connect(path)) as connection:
+            yield ", ".join(f"[{name}](#{name})" for name in TABLES)
+            yield ""
             for table in TABLES.values():
                 yield from _described(connection, table)
 
@@ -62,7 +64,8 @@ def _described(connection: sqlite3.Connection, table: Table) -> Iterator[str]:
         key[3]: f"`{key[2]}.{key[4]}`"
         for key in connection.execute(f"PRAGMA foreign_key_list({table.name})")
     }
-    yield f"<details><summary><code>{table.name}</code> {table.description}</summary>"
+    summary = f"<code>{table.name}</code> {table.description}"
+    yield f'<details id="{table.name}"><summary>{summary}</summary>'
     yield ""
     yield cells("column", "type", "meaning", "refers to")
     yield cells(*["---"] * 4)

@@ -329,7 +329,8 @@ def get(
 @click.argument("db", type=db_path)
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def status(db: Path, as_json: bool) -> None:
-    """Tell per stream: rows, watermark, stale parents, the last run and how it ended."""
+    """Tell per stream: rows, those gone from Pylon, up to which change it is complete, parents
+    whose children are stale and will be read again, the last run and how it ended."""
     from dataclasses import asdict
 
     from pylon_to_sqlite.plan import iso
