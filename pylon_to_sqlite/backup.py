@@ -19,6 +19,7 @@ from pylon_to_sqlite import file
 from pylon_to_sqlite.errors import Unavailable, Unusable
 from pylon_to_sqlite.full_text import filled, index_of, is_here, is_true
 from pylon_to_sqlite.schema import FULL_TEXT
+from pylon_to_sqlite.transactions import stoppable
 
 # What a copy is called until it is whole. One that nobody has written to for so many seconds was
 # left by a process that was killed, and may be as large as the mirror.
@@ -54,8 +55,6 @@ def back_up(path: Path, to: Path, *, force: bool = False) -> int:
             file.settle(whole.parent)
             return whole.stat().st_size
     except sqlite3.Error as error:
-        if "interrupted" in str(error):
-            raise KeyboardInterrupt from None
         is_torn = "malformed" in str(error) or "not a database" in str(error)
         more = f": pylon-to-sqlite doctor {path} tells what is wrong" if is_torn else ""
         raise Unavailable(f"cannot copy {path} to {to}: {error}{more}") from None
@@ -117,7 +116,7 @@ def _copy(path: Path, part: Path) -> None:
     with file.looked_at(path) as source:
         _check_whole(source, "it")
         source.execute("VACUUM INTO ?", [str(part)])
-    with closing(file.opened(part, may_write=True)) as copy:
+    with closing(file.opened(part, may_write=True)) as copy, stoppable(copy):
         # What is thrown away when anything goes wrong needs no journal.
         copy.execute("PRAGMA journal_mode = OFF")
         copy.execute("PRAGMA synchronous = OFF")

@@ -23,6 +23,7 @@ from pylon_to_sqlite.mend import mend_in
 from pylon_to_sqlite.plan import iso, moment
 from pylon_to_sqlite.privacy import Privacy
 from pylon_to_sqlite.store import Store
+from pylon_to_sqlite.transactions import stoppable
 
 # A -wal that is larger is emptied by no sync: something reads the file all the time.
 LARGEST_WAL = 64 * 2**20
@@ -103,8 +104,6 @@ def _looked_into(path: Path, latest: str, *, is_alone: bool, has_lock: bool) -> 
     except UnicodeDecodeError:
         return [Finding("mirror", "wrong", f"cannot read {path}: malformed schema", TORN)]
     except sqlite3.Error as error:
-        if "interrupted" in str(error):
-            raise KeyboardInterrupt from None
         todo = "" if isinstance(error, sqlite3.OperationalError) else TORN
         return [Finding("mirror", "wrong", f"cannot read {path}: {error}", todo)]
 
@@ -120,6 +119,7 @@ def _deeply(path: Path, has_lock: bool) -> Iterator[sqlite3.Connection | None]:
                 if not has_lock and Path(f"{path.resolve()}.lock").exists():
                     stack.enter_context(file.held(path))
                 deep = stack.enter_context(closing(file.opened(path, may_write=True)))
+                stack.enter_context(stoppable(deep))
         yield deep
 
 
@@ -231,13 +231,9 @@ def _mend(path: Path, wrong: set[str], now: str, latest: str) -> None:
                 one.chmod(0o600)
         if not wrong - {"mode"}:
             return
-        with closing(Store(str(path.resolve()))) as store:
-            # A callback, so that a signal can end what takes long.
-            store.db.conn.set_progress_handler(lambda: None, file.NOTICE)
+        with closing(Store(str(path.resolve()))) as store, stoppable(store.db.conn):
             mend_in(store, wrong, now, latest, _privacy(path, store))
     except sqlite3.Error as error:
-        if "interrupted" in str(error):
-            raise KeyboardInterrupt from None
         todo = "" if isinstance(error, sqlite3.OperationalError) else f". What to do: {TORN}"
         raise Unavailable(f"cannot mend {path}: {error}. What is whole stays{todo}") from None
     except OSError as error:

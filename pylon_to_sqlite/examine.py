@@ -20,6 +20,7 @@ from pylon_to_sqlite.schema import BOOKKEEPING, FULL_TEXT, TABLES, VERSION
 from pylon_to_sqlite.store import Store
 from pylon_to_sqlite.stream import Stream
 from pylon_to_sqlite.streams import BY_NAME, STREAMS
+from pylon_to_sqlite.transactions import was_stopped
 from pylon_to_sqlite.withdraw import left_in
 
 TIMES = ("since", "wanted", "watermark", "full", "as_of", "narrowed", "walked")
@@ -78,8 +79,8 @@ def examine(mirror: Examined) -> Iterator[Finding]:
         try:
             findings = [*check(mirror)]
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-            if "interrupted" in str(error):
-                raise KeyboardInterrupt from None
+            if was_stopped(error):
+                raise
             # What is locked, or not there, is no torn page.
             todo = "see above" if isinstance(error, sqlite3.OperationalError) else TORN
             if str(error).startswith(("no such collation", "no such function")):

@@ -15,7 +15,7 @@ from pylon_to_sqlite.full_text import shadows
 from pylon_to_sqlite.memory import recalled
 from pylon_to_sqlite.pseudonyms import Pseudonyms
 from pylon_to_sqlite.schema import BOOKKEEPING, EARLIER, FULL_TEXT, MIGRATED, TABLES, VERSION
-from pylon_to_sqlite.transactions import BUSY_SECONDS, await_others
+from pylon_to_sqlite.transactions import BUSY_SECONDS, await_others, stoppable
 
 _MAGIC = b"SQLite format 3\x00"
 # What can be done about what SQLite says, by words of it.
@@ -29,8 +29,6 @@ _REMEDIES = {
     "no such function": "an index of your own needs it; remove that, then run it again",
     "readonly": "make it writable, then run it again",
 }
-# Steps of SQLite's between two looks at whether somebody has pressed Ctrl-C.
-NOTICE = 10_000
 # Who only looks whether a sync is at work holds the file for a moment too, so that is waited for.
 MOMENT = 0.5
 KEY_BYTES = 32
@@ -258,8 +256,6 @@ def opened(
 def _connected(whole: Path, mode: str, patience: float) -> sqlite3.Connection:
     connection = sqlite3.connect(f"{whole.as_uri()}?{mode}", uri=True, isolation_level=None)
     await_others(connection, patience)
-    # A callback, so that a signal can end what takes long.
-    connection.set_progress_handler(lambda: None, NOTICE)
     return connection
 
 
@@ -284,7 +280,7 @@ def looked_at(path: Path, patience: float = BUSY_SECONDS) -> Iterator[sqlite3.Co
     wal = Path(f"{path.resolve()}-wal")
     was_open = wal.exists() and wal.stat().st_size > 0
     try:
-        with closing(opened(path, patience=patience)) as connection:
+        with closing(opened(path, patience=patience)) as connection, stoppable(connection):
             yield connection
     finally:
         if not was_open and wal.exists() and is_writable(path):

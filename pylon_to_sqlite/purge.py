@@ -9,7 +9,7 @@ from pylon_to_sqlite import meta
 from pylon_to_sqlite.full_text import index_of
 from pylon_to_sqlite.plan import moment
 from pylon_to_sqlite.schema import FULL_TEXT
-from pylon_to_sqlite.transactions import Transactions
+from pylon_to_sqlite.transactions import Transactions, stoppable
 
 # What `_pylon_unpurged` names beside indexes: that records were erased, that nothing is left to do
 # but to write the file anew, and that a program reads the file as it was before that was done.
@@ -18,8 +18,6 @@ ERASED, FILE, READ = "erased", "file", "read"
 URGENT = {ERASED, index_of("issue_messages")}
 # Names and titles change every day, and a large file takes its time.
 EVERY = timedelta(days=1)
-# Steps of SQLite's between two looks at whether somebody has pressed Ctrl-C.
-NOTICE = 10_000
 
 
 def purge(db: Database, transactions: Transactions, now: str) -> str:
@@ -60,16 +58,8 @@ def _is_due(db: Database, now: str) -> bool:
 def _write_anew(db: Database, transactions: Transactions, now: str) -> None:
     transactions.settle()
     before = _rowids(db)
-    # A callback, so that a signal can end it.
-    db.conn.set_progress_handler(lambda: None, NOTICE)
-    try:
+    with stoppable(db.conn):
         db.execute("VACUUM")
-    except sqlite3.OperationalError as error:
-        if "interrupted" in str(error):
-            raise KeyboardInterrupt from None
-        raise
-    finally:
-        db.conn.set_progress_handler(None, NOTICE)
     with transactions.one():
         for table, rowids in _rowids(db).items():
             # SQLite may number rows anew, and says so, though it does not where there is a key.

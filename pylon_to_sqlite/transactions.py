@@ -11,6 +11,8 @@ GROUP = 200
 # no signal ends a wait inside SQLite.
 BUSY_SECONDS = 60.0
 NOTICE = 0.5
+# So many steps of SQLite's virtual machine may a signal wait.
+STEPS = 10_000
 
 
 def await_others(connection: sqlite3.Connection, patience: float) -> None:
@@ -25,6 +27,26 @@ def await_others(connection: sqlite3.Connection, patience: float) -> None:
         except sqlite3.Error as error:
             if "locked" not in str(error):
                 return
+
+
+@contextmanager
+def stoppable(connection: sqlite3.Connection) -> Iterator[None]:
+    """In here a signal ends a statement that takes SQLite long, as it ends anything else."""
+    # Python sees to signals in a callback, though what comes of it is SQLite's own error.
+    connection.set_progress_handler(lambda: None, STEPS)
+    try:
+        yield
+    except sqlite3.Error as error:
+        if was_stopped(error):
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        connection.set_progress_handler(None, STEPS)
+
+
+def was_stopped(error: Exception) -> bool:
+    """Whether a signal ended a statement."""
+    return "interrupted" in str(error)
 
 
 class Transactions:
