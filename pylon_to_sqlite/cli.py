@@ -6,7 +6,6 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
-from datetime import datetime, timezone
 from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
@@ -15,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pylon_to_sqlite.connecting import asked_for, client_of, connected, is_given
-from pylon_to_sqlite.display import Display, cost_lines, shown, status_lines, stream_table
+from pylon_to_sqlite.display import Display, cost_lines, shown, stream_table
 from pylon_to_sqlite.download_options import downloads, downloads_of
+from pylon_to_sqlite.endings import FAILED
 from pylon_to_sqlite.errors import Unavailable
-from pylon_to_sqlite.exits import FAILED, exit_statuses, leave
+from pylon_to_sqlite.exits import exit_statuses, leave
 from pylon_to_sqlite.forget_command import forget
 from pylon_to_sqlite.journal import Journal
 from pylon_to_sqlite.options import (
@@ -323,25 +323,6 @@ def get(
     for position, text in enumerate(found):
         click.echo(("," if position else "") + "\n" + text, nl=False)
     click.echo("\n]")
-
-
-@cli.command()
-@click.argument("db", type=db_path)
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def status(db: Path, as_json: bool) -> None:
-    """Tell per stream: rows, those gone from Pylon, up to which change it is complete, parents
-    whose children are stale and will be read again, the last run and how it ended."""
-    from dataclasses import asdict
-
-    from pylon_to_sqlite.plan import iso
-    from pylon_to_sqlite.status import status_of
-
-    status = status_of(db, iso(datetime.now(timezone.utc)))
-    if as_json:
-        click.echo(json.dumps(asdict(status), indent=2))
-        return
-    for line in status_lines(os.fspath(db), status):
-        click.echo(line)
 
 
 @cli.command()

@@ -11,18 +11,9 @@ from typing import NoReturn
 import click
 
 from pylon_to_sqlite.display import Display
-from pylon_to_sqlite.endings import (
-    BUSY,
-    FAILED,
-    MORE_TO_DO,
-    NOT_AUTHORISED,
-    USAGE,
-    ending_of,
-)
+from pylon_to_sqlite.endings import FAILED, MORE_TO_DO, ending_of
 from pylon_to_sqlite.errors import MoreToDo, PylonError
 from pylon_to_sqlite.secrecy import Secret
-
-__all__ = ["BUSY", "FAILED", "MORE_TO_DO", "NOT_AUTHORISED", "USAGE", "exit_statuses", "leave"]
 
 # As a shell tells of a program that SIGPIPE ended.
 READER_LEFT = 128 + 13

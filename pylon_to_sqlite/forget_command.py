@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import click
 
 from pylon_to_sqlite.display import shown, table
-from pylon_to_sqlite.exits import FAILED, exit_statuses
+from pylon_to_sqlite.endings import FAILED
+from pylon_to_sqlite.exits import exit_statuses
 
 if TYPE_CHECKING:
     from pylon_to_sqlite.folder import Folder

@@ -1,4 +1,4 @@
-"""The only writer: rows and checkpoint in one transaction; knows which parents are stale."""
+"""The one connection that writes: rows and checkpoint in one transaction."""
 
 import json
 import sqlite3

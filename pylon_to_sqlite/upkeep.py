@@ -1,4 +1,4 @@
-"""The commands that keep a mirror well over the years: backup, doctor, runs."""
+"""The commands that keep a mirror well over the years: backup, doctor, runs, status."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import click
 
 from pylon_to_sqlite.connecting import client_of
-from pylon_to_sqlite.display import finding_lines, run_lines
-from pylon_to_sqlite.exits import FAILED, exit_statuses
+from pylon_to_sqlite.display import finding_lines, run_lines, status_lines
+from pylon_to_sqlite.endings import FAILED
+from pylon_to_sqlite.exits import exit_statuses
 from pylon_to_sqlite.options import connects
 
 if TYPE_CHECKING:
@@ -113,4 +114,23 @@ def _heed_signals() -> None:
             signal.signal(one, signal.default_int_handler)
 
 
-COMMANDS = (backup, doctor, runs)
+@click.command()
+@click.argument("db", type=db_path)
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def status(db: Path, as_json: bool) -> None:
+    """Tell per stream: rows, those gone from Pylon, up to which change it is complete, parents
+    whose children are stale and will be read again, the last run and how it ended."""
+    from dataclasses import asdict
+
+    from pylon_to_sqlite.plan import iso
+    from pylon_to_sqlite.status import status_of
+
+    status = status_of(db, iso(datetime.now(timezone.utc)))
+    if as_json:
+        click.echo(json.dumps(asdict(status), indent=2))
+        return
+    for line in status_lines(os.fspath(db), status):
+        click.echo(line)
+
+
+COMMANDS = (backup, doctor, runs, status)

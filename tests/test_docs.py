@@ -10,7 +10,7 @@ import pytest
 from cogapp import Cog
 from mirroring import rows
 
-from pylon_to_sqlite import cli, exits
+from pylon_to_sqlite import cli, endings
 from pylon_to_sqlite.metadata import Query, queries
 from pylon_to_sqlite.schema import TABLES
 from pylon_to_sqlite.streams import STREAMS
@@ -139,11 +139,11 @@ def test_exit_statuses() -> None:
     table = dict(re.findall(r"^\| (\d) \| (.+) \|$", README, re.MULTILINE))
     words = {
         0: "All is well",
-        exits.FAILED: "Some streams failed",
-        exits.USAGE: "Usage",
-        exits.NOT_AUTHORISED: "Not authorised",
-        exits.BUSY: "Another sync",
-        exits.MORE_TO_DO: "Stopped with more to do",
+        endings.FAILED: "Some streams failed",
+        endings.USAGE: "Usage",
+        endings.NOT_AUTHORISED: "Not authorised",
+        endings.BUSY: "Another sync",
+        endings.MORE_TO_DO: "Stopped with more to do",
     }
     assert {int(status) for status in table} == set(words)
     for status, beginning in words.items():
