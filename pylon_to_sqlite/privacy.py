@@ -141,11 +141,13 @@ def _is_hidden(withheld: frozenset[str], public_only: bool, table: str, column: 
     if column in kinds_of(table):
         return f"{table}.{column}" in withheld
     called = _called(column)
-    if called == REPEATED and any(name.startswith(f"{table}.") for name in withheld):
-        # What a list tells of one the second time has all of its fields.
+    may_have_notes = public_only and table in _MAYBE_NOTES
+    if called == REPEATED:
+        # What a list tells of one the second time has all of its fields, whatever they are called.
+        return may_have_notes or any(name.startswith(f"{table}.") for name in withheld)
+    if may_have_notes and _MAYBE_NOTES[table].search(called):
         return True
-    may_be_note = public_only and table in _MAYBE_NOTES and _MAYBE_NOTES[table].search(called)
-    return bool(may_be_note) or f"{table}.{called}" in {_called(name) for name in withheld}
+    return f"{table}.{called}" in {_called(name) for name in withheld}
 
 
 def _called(column: str) -> str:

@@ -481,6 +481,24 @@ def test_what_a_list_says_again_of_one_is_left_out_with_its_columns() -> None:
     assert not Privacy().hides(link.table, "repeated")
 
 
+@pytest.mark.parametrize("is_later", [False, True], ids=["from the start", "later"])
+def test_what_a_list_says_again_of_an_issue_may_be_a_note(
+    is_later: bool, path: Path, desk: Desk, api: Api, clock: FakeClock
+) -> None:
+    """In a new field, which stands in one column with all else of the second time."""
+
+    def twice(record: dict[str, Any]) -> None:
+        record["child_issues"] = [{"id": "x"}, {"id": "x", "latest_note": "aardvark"}]
+
+    if is_later:
+        sync(path, api, clock, transport=Odd(api, issues=twice))
+        assert found_in(path, TRACE) == [TRACE]
+    outcome = sync(path, api, clock, public_only=True, transport=Odd(api, issues=twice))
+    assert errors(outcome) == {}
+    assert found_in(path, TRACE) == []
+    assert len(rows(path, "SELECT * FROM issue_child_issues")) == len(desk.issues)
+
+
 def test_names_of_fields_may_have_the_same_pseudonym(
     mirror: Path, desk: Desk, api: Api, clock: FakeClock
 ) -> None:
