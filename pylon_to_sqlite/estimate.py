@@ -13,7 +13,7 @@ from pylon_to_sqlite.choice import Choice
 from pylon_to_sqlite.client import Client
 from pylon_to_sqlite.lanes import Lanes
 from pylon_to_sqlite.limits import guess_of
-from pylon_to_sqlite.plan import Page, Request, moment, new_since
+from pylon_to_sqlite.plan import Page, Request, moment
 from pylon_to_sqlite.pseudonyms import Pseudonyms
 from pylon_to_sqlite.reading import Reading, Result, ignore
 from pylon_to_sqlite.reconcile import SPANS, is_due
@@ -98,7 +98,9 @@ def estimate(path: Path, client: Client, wishes: Wishes) -> Estimate:
         choice = _chosen(store, wishes, client.wall())
         streams = wishes.streams(choice)
         results = {stream.name: Result(stream) for stream in streams}
-        reading = Reading(cut, store, client.wall, choice, results=results)
+        reading = Reading(
+            cut, store, client.wall, choice, doubted=wishes.allow_deletes, results=results
+        )
         sync = Sync(
             reading,
             since=wishes.since,
@@ -198,8 +200,7 @@ def _cost(
     elif stream.part_column:
         requests, is_known = max(len(reading.choice.values(stream)), pages), not stream.limit
     else:
-        is_new = new_since(stream, checkpoint, now) and not reading.is_whole
-        requests = 1 if is_new else max(1, pages)
+        requests = 1 if reading.new_since(stream, checkpoint) else max(1, pages)
         is_known = not stream.limit or stream.is_cut_off
     return Cost(stream.name, requests, is_known, per_minute)
 

@@ -1,6 +1,6 @@
 """What all that is read in a run shares: where it comes from and goes to, and what became of it."""
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Protocol
@@ -78,6 +78,8 @@ class Reading:
     choice: Choice = field(default_factory=Choice)
     is_whole: bool = False
     """Whether lists are read whole, though what is new in them could be asked for."""
+    doubted: Collection[Stream] = ()
+    """Streams whose lists are read so in any case, to see what they lack."""
     on_progress: Callable[[Progress], None] = ignore
     on_result: Callable[[Result], None] = ignore
     results: dict[str, Result] = field(default_factory=dict)
@@ -86,6 +88,12 @@ class Reading:
     run: int = 0
     _known: set[str] = field(default_factory=set)
     """Streams of which a record was had by its id."""
+
+    def new_since(self, stream: Stream, checkpoint: Checkpoint) -> str | None:
+        """Since when a list is asked for what is new in it; None: it is read whole."""
+        if self.is_whole or stream in self.doubted:
+            return None
+        return plan.new_since(stream, checkpoint, self.source.now())
 
     def whole(self, stream: Stream, steps: Steps) -> Steps:
         """All steps of a stream, its failure noted, and its end."""

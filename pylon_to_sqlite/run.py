@@ -208,7 +208,12 @@ def _run(
     run = store.runs.begin(version_here(), wall())
     held = store.privacy.words
     source = Remembering(client, held) if wishes.downloads else client
-    reading = Reading(source, store, wall, choice, on_progress=on_progress, on_result=on_result)
+    reading = Reading(
+        *(source, store, wall, choice),
+        doubted=wishes.allow_deletes,
+        on_progress=on_progress,
+        on_result=on_result,
+    )
 
     def record(ending: Ending) -> None:
         unfinished = {name: one.counts for name, one in reading.results.items() if not one.ended}

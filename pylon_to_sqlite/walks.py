@@ -26,7 +26,7 @@ class Walks:
         what it had read may have changed since."""
         reading, store = self.reading, self.reading.store
         checkpoint, began = store.memory.checkpoint(stream), reading.source.now()
-        after = None if reading.is_whole else plan.new_since(stream, checkpoint, began)
+        after = reading.new_since(stream, checkpoint)
         if after and (yield from self._new(stream, checkpoint, began, after)):
             return
         if checkpoint.cursor:
@@ -46,8 +46,9 @@ class Walks:
         if result.read == before:
             # Nothing may be a passing fault: what is new later says nothing of the rest.
             done = replace(done, walked=None)
-        reading.complete(stream, done)
-        if not result.is_cut_off:
+        if result.is_cut_off:
+            reading.complete(stream, done)
+        else:
             self._end(stream, None, done)
         if stream.name in REQUESTERS:
             store.decide_requesters(reading.wall())
@@ -70,7 +71,7 @@ class Walks:
         """Read a list that is asked for in parts, by so many readers side by side."""
         reading = self.reading
         checkpoint, began = reading.store.memory.checkpoint(stream), reading.source.now()
-        after = None if reading.is_whole else plan.new_since(stream, checkpoint, began)
+        after = reading.new_since(stream, checkpoint)
         parts = Parts(stream, reading, readers, checkpoint, began, after)
         return [self._reader(parts) for _ in range(readers)]
 
@@ -115,18 +116,23 @@ class Walks:
             return
         last = Checkpoint(walked=parts.checkpoint.walked, as_of=parts.as_of)
         done = plan.walked(stream, last, parts.began, is_whole=parts.after is None)
-        reading.complete(stream, done)
         if parts.after is None:
             self._end(stream, parts.done, done)
+        else:
+            reading.complete(stream, done)
 
     def _end(self, stream: Stream, parts: Sequence[str] | None, done: Checkpoint) -> None:
-        is_allowed = stream in self.allow_deletes
-        store, wall = self.reading.store, self.reading.wall
-        gone = store.end_walk(stream, parts, wall(), is_allowed=is_allowed)
-        self.reading.results[stream.name].counts.gone += gone
-        if gone and done.walked:
-            # A list that was wrong must not wait a day until it is read again.
-            store.memory.save(stream, replace(done, walked=None))
+        """See to what a whole walk of these parts did not come by, and note that it is over. A list
+        that lacks what is here may be wrong: it must not wait a day until it is read again."""
+        reading, is_allowed = self.reading, stream in self.allow_deletes
+        doubtful = replace(done, walked=None)
+        try:
+            gone = reading.store.end_walk(stream, parts, reading.wall(), is_allowed=is_allowed)
+        except Unexpected:
+            reading.complete(stream, doubtful)
+            raise
+        reading.results[stream.name].counts.gone += gone
+        reading.complete(stream, doubtful if gone else done)
 
 
 @dataclass

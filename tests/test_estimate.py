@@ -101,6 +101,22 @@ def test_a_comparison_that_is_due_is_told(mirror: Path, api: Api, clock: Any) ->
     assert "comparing all issues" in {one.name for one in estimated(mirror, api, clock).costs}
 
 
+def test_what_is_allowed_to_be_gone_is_read_whole(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    for number in range(1200):
+        desk.workspace.add("tasks", title=f"{number}")
+    clock.sleep(3600)
+    sync(path, api, clock)
+    clock.sleep(900)
+    for allowed, requests in (((), 1), ((BY_NAME["tasks"],), 2)):
+        told = estimated(path, api, clock, allow_deletes=allowed)
+        before = asked(api, "tasks")
+        sync(path, api, clock, allow_deletes=[one.name for one in allowed])
+        (cost,) = [one for one in told.costs if one.name == "tasks"]
+        assert cost.requests == asked(api, "tasks") - before == requests
+
+
 def test_a_file_of_another_organisation_is_refused(mirror: Path, clock: Any) -> None:
     other = Api(Workspace(clock, seed=9), allowance=None)
     with pytest.raises(Unauthorized):
