@@ -228,9 +228,12 @@ class Display:
 
     def summary(self, outcome: Outcome, requests: int, waited: float, took: float) -> None:
         """The run as a whole."""
+        found = outcome.compared
         if self.quiet:
             if outcome.gathered and outcome.gathered.error and not self.brief:
                 self._line(_gathered(outcome.gathered))
+            if found.failing and found.told and not self.brief:
+                self._line(found.told)
             return
         for drift in outcome.drift[:MOST_DRIFT]:
             self._line(_drifted(drift))
@@ -244,9 +247,8 @@ class Display:
             f" {requests:,} requests in {_span(took)},"
             f" {_span(waited)} of waiting for the rate limit"
         )
-        found = outcome.compared
-        if found.error:
-            self._line(f"Comparing all issues: {found.error}")
+        if found.told:
+            self._line(found.told)
         elif found.issues:
             self._line(
                 f"Compared {found.issues:,} issues: {found.gone:,} gone, {found.changed:,} had"

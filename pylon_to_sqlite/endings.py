@@ -11,15 +11,14 @@ _STATUSES = {Unauthorized: NOT_AUTHORISED, Busy: BUSY, Unusable: USAGE}
 
 @dataclass(frozen=True)
 class Ending:
-    """How a run ended. `error` tells why, where that is not the failure of single streams, which
-    have records of their own."""
+    """How a run ended. `error` tells why, or what else went wrong, but for the failures of single
+    streams, which have records of their own."""
 
     outcome: str = "ok"
     exit_status: int = 0
     error: str | None = None
 
 
-STREAMS_FAILED = Ending("failed", FAILED)
 INTERRUPTED = Ending("interrupted", MORE_TO_DO)
 
 

@@ -16,7 +16,7 @@ from pylon_to_sqlite.limits import guess_of
 from pylon_to_sqlite.plan import Page, Request, moment
 from pylon_to_sqlite.pseudonyms import Pseudonyms
 from pylon_to_sqlite.reading import Reading, Result, ignore
-from pylon_to_sqlite.reconcile import SPANS, is_due
+from pylon_to_sqlite.reconcile import SPANS, is_to_come
 from pylon_to_sqlite.run import Wishes, check_organization
 from pylon_to_sqlite.schema import TABLES, live
 from pylon_to_sqlite.stale import DOUBTED
@@ -211,8 +211,9 @@ def _parent(stream: Stream) -> tuple[str, ...]:
 
 def _comparison(reading: Reading, wishes: Wishes, issues: int, share: float) -> Iterator[Cost]:
     """Of all issues, where a run would make it."""
-    last, now = reading.store.memory.comparison().finished, reading.source.now()
-    if issues and (wishes.reconcile or (last and is_due(last, now))):
+    last, now = reading.store.memory.comparison(), reading.source.now()
+    is_asked = wishes.reconcile or ISSUES in wishes.allow_deletes
+    if issues and (is_asked or is_to_come(last, now)):
         oldest = reading.store.oldest_issue() or now
         if wishes.reconcile:
             oldest = min(oldest, reading.store.earliest())

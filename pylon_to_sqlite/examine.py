@@ -24,7 +24,7 @@ from pylon_to_sqlite.transactions import was_stopped
 from pylon_to_sqlite.withdraw import left_in
 
 TIMES = ("since", "wanted", "watermark", "full", "as_of", "narrowed", "walked")
-COMPARED_TIMES = ("reached", "until", "began", "finished")
+COMPARED_TIMES = ("reached", "until", "began", "finished", "failing", "tried")
 # Lines of SQLite's own check that REINDEX mends.
 OF_INDEXES = ("missing from index", "wrong # of entries in index", "non-unique entry in index")
 SHOWN = 3

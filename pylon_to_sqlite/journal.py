@@ -83,7 +83,10 @@ class Journal:
 
     def summary(self, outcome: Outcome, requests: int, waited: float, took: float) -> None:
         """The run as a whole."""
+        ending = outcome.ending
         if self.quiet:
+            if outcome.failed and ending.error:
+                self._write("error", message=ending.error, exit_status=ending.exit_status)
             return
         for drift in outcome.drift:
             self._write("drift", **drift._asdict())
@@ -91,8 +94,8 @@ class Journal:
         self._write(
             "summary",
             organization=outcome.me.id,
-            outcome=outcome.ending.outcome,
-            exit_status=outcome.ending.exit_status,
+            outcome=ending.outcome,
+            exit_status=ending.exit_status,
             **vars(outcome.counts),
             requests=requests,
             seconds=round(took, 1),
@@ -100,7 +103,7 @@ class Journal:
             failed=[one.stream.name for one in outcome.results if one.error],
             compared={
                 name: getattr(found, name)
-                for name in ("issues", "gone", "changed", "missing", "error")
+                for name in ("issues", "gone", "changed", "missing", "error", "failing")
             },
             withdrawn=vars(outcome.withdrawn),
             erased=outcome.erased,

@@ -95,13 +95,16 @@ class Checkpoint(Saved):
 class Comparison(Saved):
     """Where the comparison of all issues is: up to which creation time it has `reached`, and
     `until` when it goes, unset where none is under way; when it `began`, and when the last one did
-    that was `finished`. `span` is the widest window in seconds that Pylon took in this one."""
+    that was `finished`. `span` is the widest window in seconds that Pylon took in this one. Where
+    it cannot be finished, since when it is `failing`, and when that was last `tried`."""
 
     reached: str | None = None
     until: str | None = None
     began: str | None = None
     finished: str | None = None
     span: int | None = None
+    failing: str | None = None
+    tried: str | None = None
 
 
 @cache

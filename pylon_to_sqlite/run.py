@@ -13,7 +13,7 @@ from pylon_to_sqlite import file
 from pylon_to_sqlite.choice import Choice
 from pylon_to_sqlite.client import Client, Me
 from pylon_to_sqlite.downloads import Downloads
-from pylon_to_sqlite.endings import FAILED, STREAMS_FAILED, Ending, ending_of
+from pylon_to_sqlite.endings import FAILED, Ending, ending_of
 from pylon_to_sqlite.errors import MoreToDo, Unauthorized, Unavailable, Unusable
 from pylon_to_sqlite.further_streams import CUSTOM_OBJECTS
 from pylon_to_sqlite.gather import Gathered, Gathering, Remembering
@@ -126,13 +126,23 @@ class Outcome:
     @property
     def ending(self) -> Ending:
         """How the run ended, for its record and the command line."""
-        if self.gathered is not None and self.gathered.error:
-            return Ending("failed", FAILED, f"downloads stopped: {self.gathered.error}")
-        return STREAMS_FAILED if any(result.error for result in self.results) else Ending()
+        return _ending(self.results, self.compared, self.gathered)
 
     @property
     def failed(self) -> bool:
         return self.ending.exit_status != 0
+
+
+def _ending(
+    results: Sequence[Result], compared: Compared, gathered: Gathered | None = None
+) -> Ending:
+    """How a run ends that came to its end."""
+    stopped = gathered.error if gathered else None
+    told = (stopped and f"downloads stopped: {stopped}", compared.told)
+    error = "; ".join(filter(None, told)) or None
+    if stopped or compared.failing or any(result.error for result in results):
+        return Ending("failed", FAILED, error)
+    return Ending(error=error)
 
 
 def mirror(
@@ -239,7 +249,7 @@ def _run(
             store.runs.add(run, ISSUES.name, counts)
         _settle_custom_objects(store, choice, results)
         # What comes now may take long, and nobody is to think the run had died.
-        record(STREAMS_FAILED if any(result.error for result in results) else Ending())
+        record(_ending(results, sync.compared))
         erased, unpurged = _clean_up(store, client, wishes, sync, results, wall)
         drift, gathered = store.tell_drift(), None
         if wishes.downloads and isinstance(source, Remembering):

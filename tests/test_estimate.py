@@ -97,8 +97,25 @@ def test_time_is_what_the_slowest_endpoint_takes(
 
 def test_a_comparison_that_is_due_is_told(mirror: Path, api: Api, clock: Any) -> None:
     assert "comparing all issues" not in {one.name for one in estimated(mirror, api, clock).costs}
+    allowed = (BY_NAME["issues"],)
+    told = estimated(mirror, api, clock, allow_deletes=allowed)
+    assert "comparing all issues" in {one.name for one in told.costs}
     clock.sleep(DAY)
     assert "comparing all issues" in {one.name for one in estimated(mirror, api, clock).costs}
+
+
+def test_a_comparison_that_fails_is_told_where_it_is_tried_again(
+    mirror: Path, api: Api, clock: Any
+) -> None:
+    api.misbehave("403", "/issues", times=-1)
+    clock.sleep(DAY)
+    for is_tried in (True, True, False, False, True):
+        told = {one.name for one in estimated(mirror, api, clock).costs}
+        assert ("comparing all issues" in told) == is_tried
+        before = api.count("GET /issues")
+        sync(mirror, api, clock)
+        assert (api.count("GET /issues") > before) == is_tried
+        clock.sleep(1600)
 
 
 def test_what_is_allowed_to_be_gone_is_read_whole(

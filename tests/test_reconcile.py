@@ -11,7 +11,9 @@ from oracle import differences
 from test_truth import Edited, Payload
 
 from pylon_to_sqlite import reconcile
+from pylon_to_sqlite.endings import Ending
 from pylon_to_sqlite.reconcile import Compared
+from pylon_to_sqlite.running import round_of
 from pylon_to_sqlite.sandbox.api import Api
 from pylon_to_sqlite.sandbox.workspace import Workspace
 
@@ -198,6 +200,104 @@ def test_an_issue_that_did_not_answer_is_asked_for_again_in_the_next_run(
     before = api.count("GET /issues")
     sync(mirror, api, clock)
     assert api.count("GET /issues") == before, "that was all of it"
+
+
+def test_one_that_fails_is_tried_again_at_once_and_then_once_an_hour(
+    mirror: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    """Whoever runs it each minute is not to ask for all there is each time."""
+    desk.workspace.delete_issue(desk.issues[0])
+    api.misbehave("403", "/issues", times=-1)
+    clock.sleep(DAY)
+    began, tried = clock(), []
+    for minutes in (0, 1, 2, 30, 60, 61, 62, 120, 121):
+        clock.time = began + 60 * minutes
+        before = api.count("GET /issues")
+        outcome = sync(mirror, api, clock, "issues")
+        assert not outcome.failed
+        if outcome.compared.error:
+            tried.append(minutes)
+        assert (api.count("GET /issues") - before) == bool(outcome.compared.error)
+    assert tried == [0, 1, 61, 121]
+    # Asked for, it waits for nothing.
+    assert sync(mirror, api, clock, "issues", reconcile=True).compared.error
+    api.behave()
+    clock.sleep(3600)
+    assert sync(mirror, api, clock, "issues").compared.gone == 1
+
+
+def test_one_that_fails_for_a_day_fails_each_run_until_it_is_finished(
+    mirror: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    """Those between two tries too, for what is gone is still here. Where there was no run for a
+    week, the first that fails is but one."""
+    desk.workspace.delete_issue(desk.issues[0])
+    api.misbehave("403", "/issues", times=-1)
+    clock.sleep(7 * DAY)
+    assert not sync(mirror, api, clock, "issues").failed
+    for seconds in (DAY, 60):
+        clock.sleep(seconds)
+        outcome = sync(mirror, api, clock, "issues")
+        assert outcome.ending.exit_status == 1
+        assert outcome.compared.failing == "2026-07-09T00:00:00Z"
+        assert errors(outcome) == {}
+        assert round_of(outcome, 1).state == "failing"
+    assert "the run that last tried, at 2026-07-10T00:00:00Z, tells why" in str(
+        outcome.ending.error
+    )
+    # Runs that do not read issues have nothing to say of them.
+    assert not sync(mirror, api, clock, "tags").failed
+    api.behave()
+    clock.sleep(3600)
+    outcome = sync(mirror, api, clock, "issues")
+    assert (outcome.ending, outcome.compared.gone) == (Ending(), 1)
+    clock.sleep(DAY)
+    api.misbehave("403", "/issues", times=-1)
+    assert not sync(mirror, api, clock, "issues").failed
+
+
+@pytest.fixture
+def months(workspace: Workspace, clock: Any) -> tuple[Desk, Api]:
+    """Issues of many windows, of which the last but one is gone and does not say so."""
+    desk = spread(workspace, clock, 8, days=30)
+    api = Api(workspace, allowance=None, max_list_days=30.0)
+    return desk, api
+
+
+def lose(desk: Desk, api: Api) -> None:
+    desk.workspace.delete_issue(desk.issues[6])
+    api.misbehave("500", f"/issues/{desk.issues[6]}", times=-1)
+
+
+def test_what_one_run_left_is_not_forgotten_when_all_is_asked_for(
+    path: Path, months: tuple[Desk, Api], clock: Any
+) -> None:
+    desk, api = months
+    sync(path, api, clock)
+    lose(desk, api)
+    for _ in range(2):
+        assert sync(path, api, clock, reconcile=True).compared.error
+        clock.sleep(3600)
+    api.behave()
+    assert sync(path, api, clock).compared.gone == 1
+    assert differences(path, desk.workspace) == []
+
+
+def test_what_is_deleted_before_the_window_that_fails_is_found_a_day_later(
+    path: Path, months: tuple[Desk, Api], clock: Any
+) -> None:
+    """And though it fails."""
+    desk, api = months
+    sync(path, api, clock)
+    lose(desk, api)
+    clock.sleep(DAY)
+    assert sync(path, api, clock).compared.error
+    desk.workspace.delete_issue(desk.issues[0])
+    clock.sleep(3600)
+    assert sync(path, api, clock).compared.gone == 0
+    clock.sleep(DAY)
+    outcome = sync(path, api, clock)
+    assert (outcome.compared.gone, outcome.failed) == (1, True)
 
 
 def test_what_is_newer_here_is_not_overwritten(
