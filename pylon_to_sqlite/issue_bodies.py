@@ -152,11 +152,16 @@ def recall(db: Database) -> None:
 def close(db: Database, now: str) -> tuple[int, int]:
     """Take private notes out of a file, and bodies that may be such, for all that is known of them;
     gives how many it was of both."""
-    bodies = _take_out(db, _MAY_BE_NOTES, {"now": now})
+    bodies = take_out_all(db, now)
     notes = db.execute(f"DELETE FROM {_NOTES}").rowcount
     if notes:
         _note_erased(db)
     return notes, bodies
+
+
+def take_out_all(db: Database, now: str) -> int:
+    """Leave no body that may be a note, for all that is known and here; gives how many it was."""
+    return _take_out(db, _MAY_BE_NOTES, {"now": now})
 
 
 def count_open(db: Database) -> tuple[int, int]:

@@ -285,7 +285,11 @@ class Store(Holding):
     def erase(self, until: str, now: str) -> int:
         """Erase the records for good that were marked up to that time; gives how many."""
         with self.transactions.one():
-            return erase(self.db, until, now)
+            erased = erase(self.db, until, now)
+            if erased and self.privacy.public_only:
+                # A message that is gone for good may have been all that told a body public.
+                issue_bodies.take_out_all(self.db, now)
+        return erased
 
     def tell_drift(self) -> list[Drift]:
         """What was noted of Pylon's fields and has not been told yet, which it is by this."""

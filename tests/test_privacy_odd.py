@@ -189,6 +189,34 @@ def test_a_body_stays_out_when_its_note_is_deleted(
     assert body == [{"body_html": WORDS}]
 
 
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_body_goes_with_the_last_message_that_shows_it_to_be_public(
+    at_once: bool, path: Path, desk: Desk, api: Api, clock: FakeClock
+) -> None:
+    """What was deleted in Pylon was public, and tells so as long as it is here. Once it is erased
+    the file is as one that never saw it, whatever runs there were."""
+    issue, other = desk.issues[:2]
+    sync(path, api, clock, public_only=True)
+    body = "SELECT body_html, body_text FROM issues WHERE id = ?"
+    before, others = rows(path, body, [issue]), rows(path, body, [other])
+    assert before[0]["body_text"]
+    desk.workspace.delete_message(desk.workspace.messages(issue)[0]["id"])
+    clock.sleep(DAY)
+    if not at_once:
+        sync(path, api, clock)
+        assert (rows(path, body, [issue]), wrong(path)) == (before, [])
+        clock.sleep(DAY)
+    assert sync(path, api, clock, erase_deleted=0).erased == 1
+    assert found_in(path, b"Why 0?") == []
+    new = path.with_name("new.db")
+    sync(new, api, clock, public_only=True)
+    for options in ({}, {"full": True}, {"reconcile": True, "verify": 9}):
+        assert rows(path, body, [issue]) == rows(new, body, [issue])
+        assert (rows(path, body, [other]), wrong(path)) == (others, [])
+        clock.sleep(DAY)
+        sync(path, api, clock, **options)
+
+
 @pytest.mark.parametrize(
     ("first", "then"),
     [
