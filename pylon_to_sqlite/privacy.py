@@ -15,6 +15,7 @@ from pylon_to_sqlite.rows import REPEATED, Reference, Row, Rows
 from pylon_to_sqlite.schema import TABLES
 from pylon_to_sqlite.stream import Stream
 from pylon_to_sqlite.streams import BY_NAME, STREAMS
+from pylon_to_sqlite.support_streams import ISSUES
 
 # Beside messages, what may be private words or files and does not say so: an issue names the files
 # of its notes with all others, and a note's thread has the name that the team gave it.
@@ -23,7 +24,10 @@ PRIVATE = frozenset(("issues.attachment_urls", "issue_threads.name"))
 # Fields that nobody knows yet, of issues and of what they hold, that may repeat a note's words; and
 # a thread's, whatever they are called.
 _MAYBE_NOTES: Mapping[str, re.Pattern[str]] = {
-    **dict.fromkeys(("issues", "issue_child_issues"), re.compile("body|message|note|attachment")),
+    **dict.fromkeys(
+        ("issues", *(link.table for link in ISSUES.links)),
+        re.compile("body|message|note|attachment"),
+    ),
     "issue_threads": re.compile(""),
 }
 # What records that are only referred to tell of their own notes.

@@ -517,6 +517,9 @@ def test_what_a_list_says_again_of_an_issue_may_be_a_note(
 
     def twice(record: dict[str, Any]) -> None:
         record["child_issues"] = [{"id": "x"}, {"id": "x", "latest_note": "aardvark"}]
+        outside = {"source": "jira", "external_id": "1", "link": "l", "latest_note": "aardvark"}
+        record["external_issues"] = [outside]
+        record["custom_fields"]["f"] = {"slug": "f", "value": "v", "note_text": "aardvark"}
 
     if is_later:
         sync(path, api, clock, transport=Odd(api, issues=twice))
