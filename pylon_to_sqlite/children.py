@@ -9,7 +9,7 @@ from pylon_to_sqlite import plan
 from pylon_to_sqlite.errors import PylonError, Unauthorized, Unavailable, Unexpected
 from pylon_to_sqlite.lanes import Steps
 from pylon_to_sqlite.plan import Checkpoint, Page, Request, moment
-from pylon_to_sqlite.reading import OTHERS, Progress, Reading, Result, combined
+from pylon_to_sqlite.reading import OTHERS, Progress, Reading, Result, combined, has_any
 from pylon_to_sqlite.rows import Rows, rows_of_page
 from pylon_to_sqlite.stale import Parent
 from pylon_to_sqlite.store import Store
@@ -146,16 +146,10 @@ class Children:
         owners = store.other_owners(stream, OTHERS, but=parent.key)
         newest = store.newest(stream.parent, OTHERS, but=parent.key)
         others = () if stream.name in self._barren else dict.fromkeys(owners + newest)
-        for other in others:
-            try:
-                page = yield plan.request(stream, Checkpoint(), other)
-            except Unauthorized:
-                raise
-            except PylonError:
-                continue
-            if page.records:
-                self._given.add(stream.name)
-                return True
+        asked = (plan.request(stream, Checkpoint(), other) for other in others)
+        if (yield from has_any(asked, lambda page: bool(page.records))):
+            self._given.add(stream.name)
+            return True
         self._barren.add(stream.name)
         return not owners
 

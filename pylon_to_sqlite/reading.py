@@ -1,6 +1,6 @@
 """What all that is read in a run shares: where it comes from and goes to, and what became of it."""
 
-from collections.abc import Callable, Collection, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Protocol
@@ -248,18 +248,28 @@ class Reading:
         if parent.name in self._known:
             return True
         others = self.store.newest(parent, OTHERS, but=key)
-        for other in others:
-            try:
-                yield plan.request_by_id(parent, other)
-            except Gone:
-                continue
-            except Unauthorized:
-                raise
-            except PylonError:
-                return False
+        asked = (plan.request_by_id(parent, other) for other in others)
+        if (yield from has_any(asked, lambda _: True)):
             self._known.add(parent.name)
             return True
         return not others
+
+
+def has_any(
+    requests: Iterable[Request], is_there: Callable[[Page], bool]
+) -> Generator[Request, Page, bool]:
+    """Whether Pylon has any of what these ask for, one after the other. An error of one says
+    nothing of the others."""
+    for request in requests:
+        try:
+            page = yield request
+        except Unauthorized:
+            raise
+        except PylonError:
+            continue
+        if is_there(page):
+            return True
+    return False
 
 
 def _by_both_clocks(checkpoint: Checkpoint, wall: str) -> Checkpoint:
