@@ -10,10 +10,12 @@ from typing import NamedTuple
 from sqlite_utils import Database
 
 from pylon_to_sqlite import attachments
+from pylon_to_sqlite.addresses import may_hold, normal
 from pylon_to_sqlite.belonging import OTHERS, RECORDS, ROWS
 from pylon_to_sqlite.erase import filled, naming
 from pylon_to_sqlite.layout import columns_of, quoted
-from pylon_to_sqlite.mentions import addresses_in, normal, replaced
+from pylon_to_sqlite.mentions import Marking, addresses_in
+from pylon_to_sqlite.privacy import kinds_of
 from pylon_to_sqlite.purge import ERASED
 from pylon_to_sqlite.schema import BOOKKEEPING, TABLES
 from pylon_to_sqlite.stream import Link, Stream
@@ -27,12 +29,8 @@ Keys = dict[str, set[str]]
 """Ids by stream."""
 
 _AMONG = "IN (SELECT value FROM json_each(?))"
-# Whatever an address is written with has one of these.
-_SIGNS = ("@", "%40", "64;", "40;", "commat;")
 # What has fewer is an extension, which many have.
 FEWEST_DIGITS = 7
-# Up to so many addresses SQLite looks for them itself, in a tenth of the time.
-_FEW = 20
 # What the mirror remembers in words.
 _TOLD = (("_pylon_fields", "detail"), ("_pylon_runs", "error"), ("_pylon_run_streams", "error"))
 
@@ -89,7 +87,7 @@ def named_by_address(db: Database, addresses: Collection[str]) -> Keys:
     took_part = {call for call, email in calls.fetchall() if _holds(str(email), addresses)}
     messages = db.execute(
         "SELECT id, email_info FROM issue_messages"
-        f" WHERE author_user_id IS NULL AND {_may_hold('email_info', addresses)}"
+        f" WHERE author_user_id IS NULL AND {may_hold('email_info')}"
     )
     sent = {key for key, info in messages.fetchall() if _holds(sender(info), addresses)}
     return {"call_recordings": took_part, "issue_messages": sent}
@@ -216,13 +214,14 @@ def scrub(db: Database, addresses: Collection[str], now: str) -> Counter[str]:
     """Replace these addresses wherever they stand in the mirror's tables; gives how many values
     they were in, by table."""
     found: Counter[str] = Counter()
-    for table, column in _words(db):
+    marking = Marking(addresses.__contains__, MARK)
+    for table, column, kind in _words(db):
         name = quoted(column)
         sql = f"SELECT rowid, {name} FROM {table} WHERE typeof({name}) = 'text'"
         new = [
             (after, rowid)
-            for rowid, text in db.execute(f"{sql} AND {_may_hold(name, addresses)}")
-            if (after := replaced(text, addresses.__contains__, MARK)) != text
+            for rowid, text in db.execute(f"{sql} AND {may_hold(name)}")
+            if (after := marking.stored(kind, text)) != text
         ]
         # A list may have held it twice.
         db.conn.executemany(f"UPDATE OR REPLACE {table} SET {name} = ? WHERE rowid = ?", new)
@@ -244,30 +243,17 @@ def held_out(table: str) -> frozenset[str]:
     return frozenset((*TABLES[table].key, *ours, *([source.owner] if source else [])))
 
 
-def _words(db: Database) -> Iterator[tuple[str, str]]:
+def _words(db: Database) -> Iterator[tuple[str, str, str]]:
+    """Where words may be: tables, their columns, and the kinds of these."""
     for table in TABLES:
+        kinds = kinds_of(table)
         for column in columns_of(db, table).keys() - held_out(table):
-            yield table, column
-    yield from ((table, column) for table, column in _TOLD if table in BOOKKEEPING)
+            yield table, column, kinds.get(column, "html")
+    yield from ((table, column, "text") for table, column in _TOLD if table in BOOKKEEPING)
 
 
 def _holds(text: str, addresses: Collection[str]) -> bool:
-    return replaced(text, addresses.__contains__, "") != text
-
-
-def _may_hold(column: str, addresses: Collection[str]) -> str:
-    """SQL for the values that may hold one of these: no others do."""
-    if len(addresses) > _FEW or not all(map(str.isascii, addresses)):
-        return "(" + " OR ".join(f"instr({column}, '{sign}')" for sign in _SIGNS) + ")"
-    each = (
-        " AND ".join(f"instr(lower({column}), {_literal(part)})" for part in one.split("@", 1))
-        for one in sorted(addresses)
-    )
-    return "(" + " OR ".join(each) + ")"
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+    return Marking(addresses.__contains__, MARK).text(text) != text
 
 
 def _json(keys: Collection[str]) -> str:

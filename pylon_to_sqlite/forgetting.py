@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pylon_to_sqlite import file, subjects
+from pylon_to_sqlite.addresses import normal
 from pylon_to_sqlite.errors import Unavailable, Unusable
 from pylon_to_sqlite.folder import Folder
 from pylon_to_sqlite.forgotten import ADDRESSES
-from pylon_to_sqlite.mentions import addresses_in, normal
+from pylon_to_sqlite.mentions import addresses_in
 from pylon_to_sqlite.reading import ignore
 from pylon_to_sqlite.store import Store
 from pylon_to_sqlite.subjects import Subject

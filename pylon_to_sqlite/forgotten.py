@@ -11,15 +11,17 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import ClassVar
 
 from sqlite_utils import Database
 
 from pylon_to_sqlite import forget, meta
+from pylon_to_sqlite.addresses import Found, Replacing, normal
 from pylon_to_sqlite.belonging import GOING, STAYING, has_id
 from pylon_to_sqlite.forget import MARK, Keys, Trace, held_out, sender, without
 from pylon_to_sqlite.further_streams import CALL_RECORDINGS
-from pylon_to_sqlite.mentions import addresses_in, normal, replaced
+from pylon_to_sqlite.mentions import Marking, addresses_in
+from pylon_to_sqlite.privacy import kinds_of
 from pylon_to_sqlite.rows import Reference, Row, Rows
 from pylon_to_sqlite.stream import Stream
 from pylon_to_sqlite.support_streams import CONTACTS, ISSUE_MESSAGES, ISSUES
@@ -47,11 +49,12 @@ class Erased:
 
 
 @dataclass(frozen=True)
-class Addresses:
-    """The addresses that are forgotten, by their hashes."""
+class Addresses(Replacing):
+    """The addresses that are forgotten, by their hashes; it puts a mark in place of each."""
 
     salt: str
     known: Mapping[str, Because]
+    tries_each: ClassVar[bool] = True
 
     def why(self, address: object) -> Because:
         """Because of what an address is forgotten; of nothing, if it is not."""
@@ -63,16 +66,18 @@ class Addresses:
         """The same of all addresses in a text."""
         if not self.known or not isinstance(text, str):
             return _NOBODY
-        return _NOBODY.union(*map(self.why, addresses_in(text)))
+        found: set[str] = set()
 
-    def replaced(self, value: Any) -> Any:
-        """A value with a mark in place of each of them, where it is text."""
-        if not self.known or not isinstance(value, str):
-            return value
-        return replaced(value, self.is_one, MARK)
+        def is_one(address: str) -> bool:
+            why = self.why(address)
+            found.update(why)
+            return bool(why)
 
-    def is_one(self, address: str) -> bool:
-        return bool(self.why(address))
+        Marking(is_one, MARK).text(text)
+        return frozenset(found)
+
+    def instead(self, found: Found) -> str | None:
+        return MARK if self.why(found.address) else None
 
 
 @dataclass
@@ -352,10 +357,11 @@ def _cleaned(stream: Stream, rows: Rows, known: Known, addresses: Addresses) -> 
 
 
 def _clean_row(table: str, row: Row, known: Known, addresses: Addresses) -> Row:
-    kept = held_out(table)
-    clean = {
-        name: value if name in kept else addresses.replaced(value) for name, value in row.items()
-    }
+    clean = {**row}
+    if addresses.known:
+        kinds = kinds_of(table)
+        for name in row.keys() - held_out(table):
+            clean[name] = addresses.stored(kinds.get(name, "html"), row[name])
     for name, target in STAYING[table]:
         if (target, str(clean.get(name))) in known:
             clean[name] = None

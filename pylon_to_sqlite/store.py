@@ -197,7 +197,7 @@ class Store(Holding):
         """What leaves nothing in a sentence of what is left out or forgotten by now. It asks the
         file nothing more."""
         known, words = self.forgotten.addresses(), self.privacy.words
-        return lambda said: known.replaced(words(known.replaced(said)))
+        return lambda said: known.text(words(known.text(said)))
 
     def _note_children(self, stream: Stream, parent: str, *state: str | None) -> None:
         sql = "INSERT OR REPLACE INTO _pylon_children VALUES (?, ?, ?, ?, ?)"

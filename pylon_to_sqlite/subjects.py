@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 
 from sqlite_utils import Database
 
+from pylon_to_sqlite.addresses import normal
 from pylon_to_sqlite.errors import Unusable
 from pylon_to_sqlite.forget import main_addresses, of_users
 from pylon_to_sqlite.forgotten import ADDRESSES, Forgotten
-from pylon_to_sqlite.mentions import addresses_in, normal
+from pylon_to_sqlite.mentions import addresses_in
 from pylon_to_sqlite.stream import Stream
 from pylon_to_sqlite.support_streams import ACCOUNTS, CONTACTS, ISSUES
 

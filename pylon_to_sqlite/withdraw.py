@@ -8,13 +8,14 @@ from sqlite3 import Connection
 from sqlite_utils import Database
 
 from pylon_to_sqlite import attachments, issue_bodies, meta
+from pylon_to_sqlite.addresses import may_hold
 from pylon_to_sqlite.drift import added
 from pylon_to_sqlite.history import WATCHED
 from pylon_to_sqlite.layout import columns_of, quoted
 from pylon_to_sqlite.memory import Memory
 from pylon_to_sqlite.plan import restarted
 from pylon_to_sqlite.privacy import Privacy, kinds_of
-from pylon_to_sqlite.pseudonyms import SIGNS, Pseudonyms
+from pylon_to_sqlite.pseudonyms import Pseudonyms
 from pylon_to_sqlite.purge import ERASED
 from pylon_to_sqlite.rows import free
 from pylon_to_sqlite.schema import TABLES
@@ -222,8 +223,7 @@ def _places(db: Database, pseudonyms: Pseudonyms) -> list[tuple[str, str, str]]:
 
 def _has_address(name: str) -> str:
     column = quoted(name)
-    may_have = " OR ".join(f"instr({column}, '{sign}')" for sign in SIGNS)
-    return f"({may_have}) AND _pseudonym(:kind, {column}) IS NOT {column}"
+    return f"{may_hold(column)} AND _pseudonym(:kind, {column}) IS NOT {column}"
 
 
 def _rename(db: Database, table: str, news: set[str], pseudonyms: Pseudonyms) -> None:

@@ -297,6 +297,58 @@ def test_an_address_that_no_contact_has_is_forgotten_alone(
     assert differences(path, desk.workspace, Less(desk.workspace, {}, {kin})) == []
 
 
+WRITTEN = {
+    "plain": "<p>Quincy.Ann@Hazelnut.example</p>",
+    "in a link": '<a href="mailto:quincy.ann%40hazelnut.example">m</a>',
+    "in a link of a link": '<a href="https://t.example/?u=https%3A%2F%2Fx.example%3Fm%3D'
+    'quincy.ann%2540hazelnut.example">m</a>',
+    "split by markup": "<p>quincy.ann@<b>hazelnut</b>.example</p>",
+    "dot as entity": "<p>quincy.ann@hazelnut&#46;example</p>",
+    "letter as entity": "<p>&#x71;uincy.ann@hazelnut.example</p>",
+    "fullwidth": "<p>quincy.ann\uff20hazelnut.example</p>",
+    "soft hyphen": "<p>quincy.ann@hazel\u00adnut.example</p>",
+    "soft hyphen as entity": "<p>quincy.ann@hazel&shy;nut.example</p>",
+    "escaped for JSON": '<pre>{"to":"quincy.ann\\u0040hazelnut.example"}</pre>',
+}
+
+
+@pytest.mark.parametrize("html", WRITTEN.values(), ids=WRITTEN)
+@pytest.mark.parametrize("is_contact", [True, False], ids=["contact", "nobody"])
+def test_however_their_address_is_written_it_is_gone_and_stays_away(
+    path: Path, desk: Desk, api: Api, clock: Any, html: str, is_contact: bool
+) -> None:
+    workspace, (ann, *_), address = desk.workspace, desk.agents, "quincy.ann@hazelnut.example"
+    if is_contact:
+        workspace.add("contacts", name="Q", email=address)
+
+    def write(issue: str) -> None:
+        workspace.reply(issue, html=f"<p>Before</p>{html}", author=ann)
+        workspace.change_issue(issue, custom_fields={"wrote": html}, body_html=html)
+        clock.sleep(DAY)
+
+    traces = [b"uincy", b"hazel"]
+    write(desk.issues[0])
+    sync(path, api, clock)
+    assert found_in(path, traces) == traces
+    forget_it(path, "contact", address)
+    assert found_in(path, traces) == []
+    before = data(path)
+    clock.sleep(DAY)
+    outcome = sync(path, api, clock, full=True)
+    assert (errors(outcome), vars(outcome.counts)) == ({}, {"new": 0, "changed": 0, "gone": 0})
+    assert (found_in(path, traces), data(path) == before) == ([], True)
+    write(desk.issues[1])
+    sync(path, api, clock)
+    assert found_in(path, traces) == []
+    (said,) = rows(
+        path,
+        "SELECT message_html FROM issue_messages WHERE issue_id = ? AND message_html"
+        " LIKE '%[forgotten]%'",
+        [desk.issues[1]],
+    )
+    assert "Before" in said["message_html"]
+
+
 def test_whose_main_address_is_the_same_is_the_same_person_and_nobody_else_is(
     path: Path, desk: Desk, api: Api, clock: Any
 ) -> None:
@@ -334,6 +386,7 @@ def test_what_was_sent_from_their_address_is_theirs_though_nobody_knows_the_auth
     batch = [
         sent("theirs", f"Z. Quill <{MAIN}>", name="Z. Quill"),
         sent("another", OTHER, name="Z. Quill"),
+        sent("quoted", f"'{MAIN}' via a list <list@b.example>", name="Z. Quill"),
         sent("ours", MAIN, user={"id": "u1"}),
     ]
 
@@ -346,8 +399,8 @@ def test_what_was_sent_from_their_address_is_theirs_though_nobody_knows_the_auth
             store.commit_children(messages, Parent("i1", NOW), found, NOW, NOW)
         return [row["id"] for row in rows(path, "SELECT id FROM issue_messages ORDER BY id")]
 
-    assert write() == ["another", "ours", "theirs"]
-    assert forget_it(path, "contact", MAIN).plan.rows == {"issue_messages": 1}
+    assert write() == ["another", "ours", "quoted", "theirs"]
+    assert forget_it(path, "contact", MAIN).plan.rows == {"issue_messages": 2}
     assert write() == ["another", "ours"]
     batch.append(sent("later", MAIN.title(), name="Z. Quill"))
     assert write() == ["another", "ours"]
@@ -424,12 +477,13 @@ def test_what_pylon_says_of_a_fault_brings_no_address_back(
     class Telling(SandboxTransport):
         def handle_request(self, request: httpx.Request) -> httpx.Response:
             if request.url.path == "/tags":
-                return httpx.Response(400, json={"errors": [f"{MAIN.upper()} is odd"]})
+                said = f"{MAIN.upper()} ({MAIN.replace('@', '%2540')}) is odd"
+                return httpx.Response(400, json={"errors": [said]})
             return super().handle_request(request)
 
     sync(path, api, clock)
     forget_it(path, "contact", MAIN)
     clock.sleep(DAY)
     told = errors(sync(path, api, clock, transport=Telling(api)))
-    assert told["tags"].endswith("[forgotten] is odd")
-    assert MAIN.encode() not in path.read_bytes().lower()
+    assert told["tags"].endswith("[forgotten] ([forgotten]) is odd")
+    assert found_in(path, [b"zebedee"]) == []

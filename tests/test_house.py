@@ -36,8 +36,8 @@ FLOORS = (
     ("client", "downloads", "folder", "answers", "lanes", "file", "auth", "metadata", "store"),
     SQL,
     (
-        *("choice", "plan", "rows", "limits", "address", "reach", "full_text", "endings"),
-        *("belonging", "decoding", "exchange", "mentions", "meta", "privacy", "pseudonyms"),
+        *("address", "addresses", "choice", "endings", "full_text", "limits", "plan", "reach"),
+        *("belonging", "decoding", "exchange", "mentions", "meta", "privacy", "pseudonyms", "rows"),
         *("secrecy", "views"),
     ),
     (
@@ -107,6 +107,8 @@ BESIDE = {
     ("choice", "plan"),
     ("choice", "privacy"),
     ("choice", "pseudonyms"),
+    ("mentions", "addresses"),
+    ("pseudonyms", "addresses"),
     ("privacy", "pseudonyms"),
     ("privacy", "rows"),
     ("issue_bodies", "purge"),
