@@ -14,11 +14,11 @@ from typing import Any, ClassVar, NamedTuple
 from urllib.parse import unquote
 
 from pylon_to_sqlite.errors import Unexpected
-from pylon_to_sqlite.text import text_of
+from pylon_to_sqlite.text import may_break_words, text_of
 from pylon_to_sqlite.values import Value, as_json
 
 # One of these is wherever an address is.
-SIGNS = ("@", "\uff20", "%40", "%25", "&#", "&commat", "u0040")
+SIGNS = ("@", "\uff20", "%40", "%25", "&#", "&amp;#", "commat;", "u0040")
 _AT = re.compile(r"[@\uff20]|%(?:25)*40|\\u0040")
 
 # What nobody sees, and what encodes a sign that an address may have: in addresses of pages that are
@@ -59,6 +59,11 @@ _ENTITY = re.compile(
     r"&(?:#0*(?P<decimal>[0-9]{2,3})(?![0-9])|#[xX]0*(?P<hex>[0-9A-Fa-f]{2})(?![0-9A-Fa-f])"
     r"|(?P<name>commat|period|plus|lowbar|hyphen))(?:;|(?<=[0-9A-Fa-f]))"
 )
+# Most others stand for what no address has.
+_MORE_ENTITIES = re.compile(
+    r"&(?=[#\w])(?!(?:nbsp|lt|gt|quot|[mn]dash|[lr][sd]quo|hellip|amp);)"
+    r"|&amp;(?=#|commat|period|plus|lowbar|hyphen)"
+)
 _NAMED = {"commat": "@", "period": ".", "plus": "+", "lowbar": "_", "hyphen": "-"}
 
 
@@ -83,6 +88,10 @@ class Replacing(ABC):
     def instead(self, found: Found) -> str | None:
         """What stands in place of an address from now on; None where it is none to replace."""
 
+    def asks_for(self, domain: str) -> bool:
+        """Whether an address of this domain may be one to replace."""
+        return True
+
     def text(self, value: str) -> str:
         """`value` with addresses in it replaced."""
         if not any(sign in value for sign in SIGNS):
@@ -98,7 +107,7 @@ class Replacing(ABC):
         """HTML with addresses in it replaced. Where markup breaks one in two, which a reader would
         not see, all of it gives way to its text."""
         replaced = self.text(value)
-        if ("<" in replaced or "&" in replaced) and any(sign in replaced for sign in SIGNS):
+        if _may_hide(replaced) and any(sign in replaced for sign in SIGNS):
             words = text_of(replaced)
             if (plain := self.text(words)) != words:
                 return "<br>".join(html.escape(plain, quote=False).split("\n"))
@@ -134,7 +143,7 @@ class Replacing(ABC):
         for sign in _AT.finditer(text):
             if domain := _DOMAIN.match(text, sign.end()):
                 places = _each if self.tries_each else _usual
-                for start, end, found in places(text, floor, sign, domain):
+                for start, end, found in places(text, floor, sign, domain, self.asks_for):
                     if (new := self.instead(found)) is not None:
                         # What stays as it is keeps its entities.
                         if new != text[start:end]:
@@ -143,6 +152,13 @@ class Replacing(ABC):
                         floor = end
                         break
             floor = max(floor, sign.end())
+
+
+def _may_hide(source: str) -> bool:
+    """Whether a reader of this HTML may see addresses that are not in it as they are."""
+    if "&" in source and _MORE_ENTITIES.search(source):
+        return True
+    return "<" in source and may_break_words(source)
 
 
 def may_hold(column: str) -> str:
@@ -157,10 +173,16 @@ def normal(address: str) -> str:
 
 
 Places = Iterator[tuple[int, int, Found]]
+Asking = Callable[[str], bool]
 
 
-def _usual(text: str, floor: int, sign: re.Match[str], domain: re.Match[str]) -> Places:
+def _usual(
+    text: str, floor: int, sign: re.Match[str], domain: re.Match[str], asks_for: Asking
+) -> Places:
     """The address as it usually is: of letters, digits and few signs."""
+    meant = _meant(domain.group())
+    if not asks_for(meant):
+        return
     end_of_local = _end_of_local(text, floor, sign)
     run = end_of_local - _length(_BEFORE, text[floor:end_of_local])
     start = run
@@ -169,21 +191,25 @@ def _usual(text: str, floor: int, sign: re.Match[str], domain: re.Match[str]) ->
     if begins := _BEGINNING.match(text, start, end_of_local):
         start = begins.end()
         local, at = text[start:end_of_local], text[end_of_local : sign.end()]
-        address = f"{_meant(local)}@{_meant(domain.group())}"
+        address = f"{_meant(local)}@{meant}"
         yield start, domain.end(), Found(address, local, at, domain.group(), text[run:start])
 
 
-def _each(text: str, floor: int, sign: re.Match[str], domain: re.Match[str]) -> Places:
+def _each(
+    text: str, floor: int, sign: re.Match[str], domain: re.Match[str], asks_for: Asking
+) -> Places:
     """All addresses that may be there."""
+    given = [(end, _meant(text[domain.start() : end])) for end in _ends(text, domain)]
+    ends = [one for one in given if len(one[1]) <= _LONGEST_DOMAIN and asks_for(one[1])]
+    if not ends:
+        return
     end_of_local = _end_of_local(text, floor, sign)
     at = text[end_of_local : sign.end()]
-    ends = [(end, _meant(text[domain.start() : end])) for end in _ends(text, domain)]
     for start in _beginnings(text, floor, end_of_local):
         local = text[start:end_of_local]
         for end, meant in ends:
-            if len(meant) <= _LONGEST_DOMAIN:
-                address = f"{_meant(local)}@{meant}"
-                yield start, end, Found(address, local, at, text[domain.start() : end], "")
+            address = f"{_meant(local)}@{meant}"
+            yield start, end, Found(address, local, at, text[domain.start() : end], "")
 
 
 def _beginnings(text: str, floor: int, end: int) -> list[int]:

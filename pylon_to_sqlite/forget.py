@@ -83,13 +83,18 @@ def of_users(db: Database) -> set[str]:
 
 def named_by_address(db: Database, addresses: Collection[str]) -> Keys:
     """What only an address tells to be somebody's: calls they took part in, messages they sent."""
+    marking = _marking(addresses)
+
+    def holds(text: str) -> bool:
+        return marking.text(text) != text
+
     calls = db.execute("SELECT call_recording_id, email FROM call_recording_participants")
-    took_part = {call for call, email in calls.fetchall() if _holds(str(email), addresses)}
+    took_part = {call for call, email in calls.fetchall() if holds(str(email))}
     messages = db.execute(
         "SELECT id, email_info FROM issue_messages"
         f" WHERE author_user_id IS NULL AND {may_hold('email_info')}"
     )
-    sent = {key for key, info in messages.fetchall() if _holds(sender(info), addresses)}
+    sent = {key for key, info in messages.fetchall() if holds(sender(info))}
     return {"call_recordings": took_part, "issue_messages": sent}
 
 
@@ -214,7 +219,7 @@ def scrub(db: Database, addresses: Collection[str], now: str) -> Counter[str]:
     """Replace these addresses wherever they stand in the mirror's tables; gives how many values
     they were in, by table."""
     found: Counter[str] = Counter()
-    marking = Marking(addresses.__contains__, MARK)
+    marking = _marking(addresses)
     for table, column, kind in _words(db):
         name = quoted(column)
         sql = f"SELECT rowid, {name} FROM {table} WHERE typeof({name}) = 'text'"
@@ -252,8 +257,8 @@ def _words(db: Database) -> Iterator[tuple[str, str, str]]:
     yield from ((table, column, "text") for table, column in _TOLD if table in BOOKKEEPING)
 
 
-def _holds(text: str, addresses: Collection[str]) -> bool:
-    return Marking(addresses.__contains__, MARK).text(text) != text
+def _marking(addresses: Collection[str]) -> Marking:
+    return Marking(addresses.__contains__, MARK, {one.rpartition("@")[2] for one in addresses})
 
 
 def _json(keys: Collection[str]) -> str:

@@ -24,9 +24,10 @@ class Pseudonyms(Replacing):
         """What tells this key from others, and not what it is."""
         return self._hash("pylon-to-sqlite")
 
-    def instead(self, found: Found) -> str | None:
-        if "." not in found.address.rpartition("@")[2]:
-            return None
+    def asks_for(self, domain: str) -> bool:
+        return "." in domain
+
+    def instead(self, found: Found) -> str:
         pseudonym = self._hash(found.address)
         if found.domain == DOMAIN:
             written = found.before + found.local

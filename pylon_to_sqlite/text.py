@@ -34,6 +34,20 @@ _UNSEEN = frozenset(("iframe", "noembed", "noframes", "script", "style", "templa
 _MARKUP = re.compile(
     r"<(?:(/?)([a-zA-Z][^\s/>]*)([^<>\"'=]*(?:=\"[^<>\"]*\"[^<>\"'=]*)*>)?|!--|[!?])"
 )
+# What follows on "<": tags that end words, others that are in plain sight and hide nothing, and
+# whatever else is no word.
+_ENDING = rf"/?(?:{'|'.join(sorted({*_BREAKS, *_CELLS}))})[\s/>]"
+_INLINE = (
+    rf"(?!{_ENDING}|/?(?:{'|'.join(sorted(_UNSEEN))})[\s/>])/?[a-zA-Z][a-zA-Z0-9:-]*"
+    r"(?:[\s/][^<>\"'=]*(?:=\"[^<>\"]*\"[^<>\"'=]*)*)?>"
+)
+_ODD = rf"(?=/?[a-zA-Z]|[!?])(?!{_ENDING}|{_INLINE})"
+# A word goes on, which a full stop at the end of a sentence does not.
+_WORDY = r"[^\s<>\"(),:\[\]]"
+_MORE = rf"(?!\.(?:\s|<{_ENDING}|\Z)){_WORDY}"
+_WITHIN = re.compile(
+    rf"<(?<={_WORDY}<)(?:{_ODD}|{_INLINE}(?:<{_INLINE})*(?:{_MORE}|<{_ODD}))", re.IGNORECASE
+)
 _END_OF_COMMENT = re.compile(r"--!?>")
 # Inside a tag only a value may hold ">", and only a "=" makes quotes those of a value.
 _END_OF_TAG = re.compile(r">|=\s*(?:\"[^\"]*(\"?)|'[^']*('?))")
@@ -85,6 +99,12 @@ def text_of(source: str) -> str:
             at = end.start() if end else len(source)
     lines.add(source[at:], preformatted)
     return lines.text()
+
+
+def may_break_words(source: str) -> bool:
+    """Whether markup may stand within a word of this HTML: where not, each word of its text is in
+    it as it is, but for entities. Brackets, commas and colons are taken for the ends of words."""
+    return _WITHIN.search(source) is not None
 
 
 class _Lines:

@@ -11,6 +11,7 @@ from test_privacy_odd import ENCODED
 
 from pylon_to_sqlite.mentions import Marking, addresses_in
 from pylon_to_sqlite.pseudonyms import Pseudonyms
+from pylon_to_sqlite.text import text_of
 
 ANN = "ann.o'hara+x@mail.example.com"
 
@@ -18,7 +19,24 @@ ANN = "ann.o'hara+x@mail.example.com"
 PSEUDONYMS = Pseudonyms(b"k" * 32)
 SHORT = ["a", "a@", "%40", "a.", "a@b-", "&#64;a", "%41", "=a", "\\", "25"]
 # 80 KB of these are many addresses.
-LONG = ["a%2540", "%41%40b.example", "a@b%252E", "&#97;@b.c ", f"{'a=' * 32}@b.c"]
+LONG = [
+    "a%2540",
+    "%41%40b.example",
+    "a@b%252E",
+    "&#97;@b.c ",
+    f"{'a=' * 32}@b.c",
+    "a<b>",
+    "a@b<i ",
+    'a<b c="',
+]
+
+
+# Of HTML, in whatever order.
+PIECES = [
+    *("ann", "@", "x", ".", "example", "ann@x.example", "%40", "&#64;", "&shy;", "&nbsp;", "&nbsp"),
+    *("<b>", "</b>", '<i class="a">', "<i a='>'>", '<a title="x>y">', "<a=", '"', "'", ">", "<"),
+    *("<p>", "</P>", "<br/>", "<td>", "<style>", "</style>", "<!-- > -->", "<!x>", " ", "\n"),
+]
 
 
 def without(text: str, *addresses: str) -> str:
@@ -92,6 +110,9 @@ def test_what_has_a_pseudonym_is_found(text: str) -> None:
     [
         ("<p>Hi &amp; </p><b>ann</b>@<i>x</i>.example", "Hi &amp;<br><br>[…]"),
         ("ann@x&shy;.example", "[…]"),
+        ("ann@<!-- > -->x<a title='>'>.</a>example.", "[…]."),
+        ('ann@<script>"x"</script>x.<a href="/?a=b" id="c">example</a>', "[…]"),
+        ("ann&amp;commat;x.example", "[…]"),
         ("<p>ann@x.example</p> &commat;", "<p>[…]</p> &commat;"),
     ],
 )
@@ -107,6 +128,13 @@ def test_signs_that_end_others_may_be_in_one() -> None:
 def test_the_longest_is_taken() -> None:
     assert without("a'ann@x.example", "ann@x.example", "a'ann@x.example") == "[…]"
     assert addresses_in('["A@x.example", "<b.c@y.example>"]') == {"a@x.example", "b.c@y.example"}
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=9).map("".join))
+def test_nobody_who_reads_html_sees_it(html: str) -> None:
+    marking = Marking({"ann@x.example"}.__contains__, "[…]")
+    seen = text_of(marking.html(html))
+    assert marking.text(seen) == seen
 
 
 @given(st.text("ab@.%40&#64;_-+/ \\n\"'<>", max_size=60))
