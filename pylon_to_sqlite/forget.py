@@ -20,6 +20,7 @@ from pylon_to_sqlite.purge import ERASED
 from pylon_to_sqlite.schema import BOOKKEEPING, TABLES
 from pylon_to_sqlite.stream import Link, Stream
 from pylon_to_sqlite.streams import BY_NAME, STREAMS
+from pylon_to_sqlite.support_streams import ISSUES
 from pylon_to_sqlite.unsigned import addresses as file_addresses
 from pylon_to_sqlite.unsigned import unsigned
 
@@ -148,6 +149,8 @@ def erase(db: Database, keys: Keys, now: str) -> Counter[str]:
         db.execute(
             f"DELETE FROM _pylon_unlisted WHERE stream = ? AND key {_AMONG}", [stream, *params]
         )
+        if stream == ISSUES.name:
+            db.execute(f"DELETE FROM _pylon_bodies WHERE issue {_AMONG}", params)
         for child in STREAMS:
             if child.parent and child.parent.name == stream:
                 sql = f"DELETE FROM _pylon_children WHERE stream = ? AND parent {_AMONG}"

@@ -242,6 +242,18 @@ def test_an_issue_is_gone_with_all_of_its_own_and_stays_away(
     assert found_in(path, [b"it wilts"]) == [b"it wilts"]
 
 
+def test_nothing_tells_of_an_issue_that_is_forgotten_where_notes_are_left_out(
+    path: Path, desk: Desk, api: Api, clock: Any
+) -> None:
+    """Nor is that anything which would be wrong with the file."""
+    clock.sleep(DAY)
+    sync(path, api, clock, public_only=True)
+    forget_it(path, "issue", desk.issues[0])
+    told = [row["issue"] for row in rows(path, "SELECT issue FROM _pylon_bodies")]
+    assert told
+    assert desk.issues[0] not in told
+
+
 def test_an_account_is_gone_with_all_of_its_own_and_stays_away(
     path: Path, desk: Desk, api: Api, clock: Any, zebedee: Somebody
 ) -> None:
