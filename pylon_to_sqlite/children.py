@@ -4,6 +4,7 @@ nothing."""
 from collections.abc import Collection, Generator, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 
 from pylon_to_sqlite import plan
 from pylon_to_sqlite.errors import PylonError, Unauthorized, Unavailable, Unexpected
@@ -146,8 +147,8 @@ class Children:
         owners = store.other_owners(stream, OTHERS, but=parent.key)
         newest = store.newest(stream.parent, OTHERS, but=parent.key)
         others = () if stream.name in self._barren else dict.fromkeys(owners + newest)
-        asked = (plan.request(stream, Checkpoint(), other) for other in others)
-        if (yield from has_any(asked, lambda page: bool(page.records))):
+        ask = partial(plan.request, stream, Checkpoint())
+        if (yield from has_any(others, ask, lambda page: bool(page.records))):
             self._given.add(stream.name)
             return True
         self._barren.add(stream.name)

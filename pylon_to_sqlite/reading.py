@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from typing import Protocol
 
 from pylon_to_sqlite import plan
@@ -248,21 +249,20 @@ class Reading:
         if parent.name in self._known:
             return True
         others = self.store.newest(parent, OTHERS, but=key)
-        asked = (plan.request_by_id(parent, other) for other in others)
-        if (yield from has_any(asked, lambda _: True)):
+        if (yield from has_any(others, partial(plan.request_by_id, parent), lambda _: True)):
             self._known.add(parent.name)
             return True
         return not others
 
 
 def has_any(
-    requests: Iterable[Request], is_there: Callable[[Page], bool]
+    keys: Iterable[str], ask: Callable[[str], Request], is_there: Callable[[Page], bool]
 ) -> Generator[Request, Page, bool]:
-    """Whether Pylon has any of what these ask for, one after the other. An error of one says
-    nothing of the others."""
-    for request in requests:
+    """Whether Pylon has what is asked for with any of these keys, one after the other. An error of
+    one says nothing of the others."""
+    for key in keys:
         try:
-            page = yield request
+            page = yield ask(key)
         except Unauthorized:
             raise
         except PylonError:
