@@ -118,7 +118,7 @@ def _deeply(path: Path, has_lock: bool) -> Iterator[sqlite3.Connection | None]:
             with suppress(Busy, Unusable):
                 if not has_lock and Path(f"{path.resolve()}.lock").exists():
                     stack.enter_context(file.held(path))
-                deep = stack.enter_context(closing(file.opened(path, may_write=True)))
+                deep = stack.enter_context(closing(file.opened(path)))
                 stack.enter_context(stoppable(deep))
         yield deep
 

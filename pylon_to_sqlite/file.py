@@ -32,6 +32,8 @@ _REMEDIES = {
 # Who only looks whether a sync is at work holds the file for a moment too, so that is waited for.
 MOMENT = 0.5
 KEY_BYTES = 32
+# To SQLite, a file that nobody changes.
+_STILL = "immutable=1"
 
 
 class Mirror(NamedTuple):
@@ -234,23 +236,38 @@ def new_fields_in(path: Path) -> dict[str, set[str]]:
     return found
 
 
-def opened(
-    path: Path, *, may_write: bool = False, patience: float = BUSY_SECONDS
-) -> sqlite3.Connection:
-    """A connection to a file that is there, for as long as it takes, while others may begin to
-    write to it."""
+def opened(path: Path, *, patience: float = BUSY_SECONDS) -> sqlite3.Connection:
+    """A connection that may write to a file that is there."""
+    return _connected(path.resolve(), "mode=rw", patience)
+
+
+@contextmanager
+def looked_at(path: Path, patience: float = BUSY_SECONDS) -> Iterator[sqlite3.Connection]:
+    """A connection that does not write, for as long as it takes, while others may begin to; it
+    leaves nothing beside the file that was not there."""
+    with closing(_for_looking(path, patience)) as connection, stoppable(connection):
+        yield connection
+
+
+def _for_looking(path: Path, patience: float) -> sqlite3.Connection:
     whole = path.resolve()
     wal = Path(f"{whole}-wal")
-    if may_write:
-        return _connected(whole, "mode=rw", patience)
-    # Where nobody can write, SQLite cannot make a -shm either, and needs none.
-    if os.access(whole.parent, os.W_OK) or wal.exists():
-        connection = _connected(whole, "mode=ro", patience)
-        if not _lacks_room(connection) or (wal.exists() and wal.stat().st_size):
-            return connection
-        # Nor can one be made on a full disk, by anybody.
+    has_wal = wal.exists() and wal.stat().st_size > 0
+    if not has_wal and is_writable(path):
+        # Only who could write takes away again what SQLite makes beside the file.
+        mode = "mode=rw"
+    elif wal.exists() or os.access(whole.parent, os.W_OK):
+        mode = "mode=ro"
+    else:
+        # Where nobody can write, nobody can make that either, and it needs none.
+        mode = _STILL
+    connection = _connected(whole, mode, patience)
+    if not has_wal and _lacks_room(connection):
+        # On a full disk neither.
         connection.close()
-    return _connected(whole, "immutable=1", patience)
+        connection = _connected(whole, _STILL, patience)
+    connection.execute("PRAGMA query_only = ON")
+    return connection
 
 
 def _connected(whole: Path, mode: str, patience: float) -> sqlite3.Connection:
@@ -272,25 +289,6 @@ def _lacks_room(connection: sqlite3.Connection) -> bool:
 def is_writable(path: Path) -> bool:
     """Whether this user can, and SQLite can make what it needs beside."""
     return os.access(path, os.W_OK) and os.access(path.resolve().parent, os.W_OK)
-
-
-@contextmanager
-def looked_at(path: Path, patience: float = BUSY_SECONDS) -> Iterator[sqlite3.Connection]:
-    """A connection that cannot write, and leaves nothing beside the file that was not there."""
-    wal = Path(f"{path.resolve()}-wal")
-    was_open = wal.exists() and wal.stat().st_size > 0
-    try:
-        with closing(opened(path, patience=patience)) as connection, stoppable(connection):
-            yield connection
-    finally:
-        if not was_open and wal.exists() and is_writable(path):
-            # Who can only read cannot remove it either.
-            # Without waiting: who comes later can do it.
-            with (
-                suppress(sqlite3.Error),
-                closing(opened(path, may_write=True, patience=0)) as last,
-            ):
-                last.execute("SELECT 1 FROM sqlite_master").fetchone()
 
 
 def damage(
