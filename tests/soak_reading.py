@@ -130,6 +130,8 @@ class Reader:
         while not self.over.wait(self.draw.uniform(0, 2 * self.pause)):
             (one,) = self.draw.choices([*kinds], [*kinds.values()])
             one()
+            if not self.found.pages["conversation"]:
+                self.talk()
 
     def everything(self) -> None:
         """Each page once."""
@@ -175,6 +177,9 @@ class Reader:
 
     def talk(self) -> None:
         """A conversation, in which private notes are set apart."""
+        if not self.numbers:
+            # There was none yet when they were counted.
+            self.count()
         if not self.numbers:
             return
         number = self.draw.choice(self.numbers)
