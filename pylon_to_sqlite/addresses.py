@@ -94,7 +94,7 @@ class Replacing(ABC):
 
     def text(self, value: str) -> str:
         """`value` with addresses in it replaced."""
-        if not any(sign in value for sign in SIGNS):
+        if not _has_sign(value):
             return value
         plain, place = _without_entities(value)
         pieces, at = [], 0
@@ -107,7 +107,7 @@ class Replacing(ABC):
         """HTML with addresses in it replaced. Where markup breaks one in two, which a reader would
         not see, all of it gives way to its text."""
         replaced = self.text(value)
-        if _may_hide(replaced) and any(sign in replaced for sign in SIGNS):
+        if _may_hide(replaced) and _has_sign(replaced):
             words = text_of(replaced)
             if (plain := self.text(words)) != words:
                 return "<br>".join(html.escape(plain, quote=False).split("\n"))
@@ -125,7 +125,7 @@ class Replacing(ABC):
 
     def stored(self, kind: str, value: Value) -> Value:
         """What a column of this kind holds, with addresses in it replaced."""
-        if not isinstance(value, str) or not any(sign in value for sign in SIGNS):
+        if not isinstance(value, str) or not _has_sign(value):
             return value
         if value[:1] in ("[", "{"):
             # In JSON a sign before an address may be half of another.
@@ -152,6 +152,10 @@ class Replacing(ABC):
                         floor = end
                         break
             floor = max(floor, sign.end())
+
+
+def _has_sign(value: str) -> bool:
+    return any(sign in value for sign in SIGNS)
 
 
 def _may_hide(source: str) -> bool:

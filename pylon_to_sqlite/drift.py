@@ -1,11 +1,12 @@
 """Where Pylon's fields are not what this tool knows: each is noted once, and told once."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from sqlite_utils import Database
 
+from pylon_to_sqlite.meta import Connection
 from pylon_to_sqlite.rows import Drift
 from pylon_to_sqlite.schema import TABLES, live
 
@@ -43,7 +44,7 @@ class Presence:
                     self.lost[name] = self.lost.get(name, 0) + 1
 
 
-def added(db: Database) -> Mapping[str, set[str]]:
+def added(db: Connection) -> defaultdict[str, set[str]]:
     """By table, the columns that it got for fields nobody knew, as far as it still has them."""
     # Each table is looked at once, however many fields it has.
     sql = (

@@ -3,13 +3,14 @@
 import os
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from pylon_to_sqlite import meta
 from pylon_to_sqlite.choice import Choice
+from pylon_to_sqlite.drift import added
 from pylon_to_sqlite.errors import Busy, Removed, Unavailable, Unusable
 from pylon_to_sqlite.full_text import shadows
 from pylon_to_sqlite.memory import recalled
@@ -216,29 +217,23 @@ def is_empty(path: Path) -> bool:
         return connection.execute("SELECT 1 FROM sqlite_master").fetchone() is None
 
 
-def new_fields_in(path: Path) -> dict[str, set[str]]:
+def new_fields_in(path: Path) -> Mapping[str, set[str]]:
     """By table, the columns that a mirror has for fields nobody knew, and what it leaves out of
     them; none where there is no mirror yet."""
-    found: dict[str, set[str]] = {}
     if inspect(path) is None:
-        return found
+        return {}
     with looked_at(path) as connection:
         choice = meta.value(connection, meta.CHOICE)
-        there = connection.execute(
-            'SELECT f."table", c.name FROM sqlite_master AS t JOIN pragma_table_info(t.name) AS c'
-            ' JOIN _pylon_fields AS f ON f."table" = t.name AND f."column" = c.name'
-            " WHERE t.type = 'table' AND f.change = 'new'"
-        ).fetchall()
+        found = added(connection)
     for name in recalled(Choice, choice or "{}", meta.CHOICE).excluded:
-        there.append(name.split(".", 1))
-    for table, column in there:
-        found.setdefault(table, set()).add(column)
+        table, column = name.split(".", 1)
+        found[table].add(column)
     return found
 
 
-def opened(path: Path, *, patience: float = BUSY_SECONDS) -> sqlite3.Connection:
+def opened(path: Path) -> sqlite3.Connection:
     """A connection that may write to a file that is there."""
-    return _connected(path.resolve(), "mode=rw", patience)
+    return _connected(path.resolve(), "mode=rw", BUSY_SECONDS)
 
 
 @contextmanager

@@ -222,12 +222,10 @@ def open_window(checkpoint: Checkpoint, since: str | None, now: str) -> Checkpoi
     """
     watermark = checkpoint.watermark
     if watermark is None:
-        wanted = _wanted(checkpoint, since)
-        if checkpoint.window and wanted == checkpoint.since:
+        start = _first(checkpoint, since)
+        if checkpoint.window and start == checkpoint.since:
             return checkpoint
-        return replace(
-            checkpoint, since=wanted, window=Window(wanted, now), cursor=None, as_of=None
-        )
+        return replace(checkpoint, since=start, window=Window(start, now), cursor=None, as_of=None)
     checkpoint = replace(checkpoint, wanted=_earlier(checkpoint, since))
     if checkpoint.window:
         return checkpoint
@@ -254,7 +252,7 @@ def _earlier(checkpoint: Checkpoint, since: str | None) -> str | None:
     return asked if asked and checkpoint.since and asked < checkpoint.since else None
 
 
-def _wanted(checkpoint: Checkpoint, since: str | None) -> str | None:
+def _first(checkpoint: Checkpoint, since: str | None) -> str | None:
     """Where a load is to begin that is not complete yet."""
     if since is None or (checkpoint.full and checkpoint.since is None):
         return checkpoint.since
